@@ -1,0 +1,44 @@
+# Two commands are all one needs, `make chat` and `make test`; the others are for work on the project itself.
+# Without make: `python3 scripts/chat.py` and `python3 scripts/test.py`.
+
+PYTHON ?= python3
+ARGS ?=
+BIN = .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help chat test coverage lint format types docs matrix dev clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
+
+chat: ## the example chat on http://127.0.0.1:8000/ (another port: PORT=8001)
+	@$(PYTHON) scripts/chat.py
+
+test: ## the tests (a part of them: ARGS="tests/daphne -x")
+	@$(PYTHON) scripts/test.py $(ARGS)
+
+coverage: ## the tests, measured: fails under 95 % of src/ with branches
+	@$(PYTHON) scripts/test.py $(ARGS) --cov
+
+lint: dev ## ruff: rules and layout
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: dev ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: dev ## mypy, strict
+	$(BIN)/mypy
+
+docs: dev ## the documentation, into docs/_build/html; warnings are errors
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+
+matrix: dev ## the tests on every Python found, with every Django supported (the newest pair: ARGS=--newest)
+	@$(BIN)/python scripts/matrix.py $(ARGS)
+
+dev: ## .venv with everything the other commands need
+	@$(PYTHON) scripts/environment.py dev
+
+clean: ## remove what the commands made, except .venv
+	rm -rf build dist docs/_build htmlcov .coverage .coverage.* .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Measurements: bounded loads on loopback, client and server on different cores."""

@@ -1,0 +1,25 @@
+"""Consumers as a project would write them, with a counter each: a figure is true if it agrees with them."""
+
+from collections import Counter
+
+from channels import Group
+from channels.message import Message
+
+counters: Counter[str] = Counter()
+
+
+def echo(message: Message) -> None:
+    """Send back what came."""
+    counters["echo"] += 1
+    message.reply_channel.send({"text": message.content["text"]})
+
+
+def join(message: Message, room: str) -> None:
+    """Become a member of the room in the path."""
+    Group(f"room-{room}").add(message.reply_channel)
+
+
+def broadcast(message: Message, room: str) -> None:
+    """Send what came to the room."""
+    counters["broadcast"] += 1
+    Group(f"room-{room}").send({"text": message.content["text"]})

@@ -1,0 +1,19 @@
+"""Views for HTTP workloads."""
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+
+from benchmarks.site.consumers import counters
+
+
+def hello(request: HttpRequest) -> HttpResponse:
+    """The smallest answer."""
+    return HttpResponse("Hello, world")
+
+
+def counts(request: HttpRequest) -> HttpResponse:
+    """How often the consumers ran, by their own count."""
+    return HttpResponse(f"{counters['echo']} {counters['broadcast']}")
+
+
+urlpatterns = [path("", hello), path("counts/", counts)]

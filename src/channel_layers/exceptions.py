@@ -1,0 +1,53 @@
+"""What a channel layer refuses, and why: each error carries its data and says the way out."""
+
+from __future__ import annotations
+
+
+class InvalidName(TypeError, ValueError):
+    """A channel or group name breaks a rule; the text names the fault, the limit and the value."""
+
+
+class InvalidContent(TypeError, ValueError):
+    """A message cannot travel as it is; the text names the path of the offending value."""
+
+
+class LayerUnavailable(ConnectionError):
+    """The layer cannot be reached; the text says what was tried and for how long."""
+
+
+class ChannelFull(Exception):
+    """A queue has reached its capacity; nothing was sent to it.
+
+    ``channel`` is the queue or inbox, ``depth`` how many messages wait in it, ``capacity`` its limit,
+    ``oldest`` the age of its oldest message in seconds and ``setting`` what raises the limit.
+    """
+
+    def __init__(self, channel: str, depth: int, capacity: int, oldest: float, setting: str) -> None:
+        super().__init__(channel, depth, capacity, oldest, setting)
+        self.channel = channel
+        self.depth = depth
+        self.capacity = capacity
+        self.oldest = oldest
+        self.setting = setting
+
+    def __str__(self) -> str:
+        return (
+            f"channel {self.channel!r} is full: {self.depth} messages wait, the limit is {self.capacity}, "
+            f"the oldest is {self.oldest:.1f} s old; start more workers for it or raise {self.setting}"
+        )
+
+
+class MessageTooLarge(ValueError):
+    """The encoded content of a message is longer than the layer carries; sizes are bytes."""
+
+    def __init__(self, target: str, size: int, limit: int) -> None:
+        super().__init__(target, size, limit)
+        self.target = target
+        self.size = size
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return (
+            f"message for {self.target!r} is {self.size} bytes, the limit is {self.limit}; "
+            "send it in parts, send a reference to where it is stored, or raise max_message_size in CONFIG"
+        )

@@ -1,0 +1,203 @@
+"""The messages of HTTP and WebSocket as types, and the check of replies before they are sent.
+
+Formats are those of the 1.x specification (text paths, lists of header pairs, all bytes lower-case). A received
+message may be sent on as it is: its own keys are ignored in a reply. Any other key is an error, because a misspelt
+key would otherwise be a message that never arrives.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import Any, TypedDict
+
+from channel_layers.codec import is_lazy
+from channel_layers.exceptions import InvalidContent
+from channel_layers.names import inbox_kind
+
+Headers = list[tuple[bytes, bytes]]
+
+WEBSOCKET_KIND = "websocket.send"
+HTTP_KIND = "http.response"
+
+
+class HttpRequest(TypedDict, total=False):
+    """On ``http.request``. ``body`` is the beginning of the body when ``body_channel`` is given."""
+
+    reply_channel: str
+    http_version: str
+    method: str
+    scheme: str
+    path: str
+    query_string: bytes
+    root_path: str
+    headers: Headers
+    body: bytes
+    body_channel: str | None
+    client: tuple[str, int] | None
+    server: tuple[str, int] | None
+
+
+class HttpBodyChunk(TypedDict, total=False):
+    """On the request's ``body_channel``."""
+
+    content: bytes
+    closed: bool
+    more_content: bool
+
+
+class HttpResponse(TypedDict, total=False):
+    """On the request's reply channel; messages after the first have no ``status`` and ``headers``."""
+
+    status: int
+    headers: Headers
+    content: bytes
+    more_content: bool
+
+
+class HttpDisconnect(TypedDict, total=False):
+    """On ``http.disconnect``."""
+
+    reply_channel: str
+    path: str
+
+
+class WebSocketConnect(TypedDict, total=False):
+    """On ``websocket.connect``; ``order`` is 0."""
+
+    reply_channel: str
+    scheme: str
+    path: str
+    query_string: bytes
+    root_path: str
+    headers: Headers
+    client: tuple[str, int] | None
+    server: tuple[str, int] | None
+    subprotocols: list[str]
+    order: int
+
+
+class WebSocketReceive(TypedDict, total=False):
+    """On ``websocket.receive``; either ``text`` or ``bytes``."""
+
+    reply_channel: str
+    path: str
+    order: int
+    text: str
+    bytes: bytes
+
+
+class WebSocketDisconnect(TypedDict, total=False):
+    """On ``websocket.disconnect``; ``code`` and ``reason`` are those of the close (RFC 6455 section 7.1.5)."""
+
+    reply_channel: str
+    path: str
+    order: int
+    code: int
+    reason: str
+
+
+class WebSocketReply(TypedDict, total=False):
+    """On a socket's reply channel. ``status``, ``headers`` and ``body`` describe a refusal (``accept`` False)."""
+
+    accept: bool
+    text: str | None
+    bytes: bytes | None
+    close: bool | int
+    reason: str
+    subprotocol: str | None
+    headers: Headers
+    status: int
+    body: bytes
+
+
+_REPLY_KEYS = {
+    WEBSOCKET_KIND: frozenset(WebSocketReply.__annotations__),
+    HTTP_KIND: frozenset(HttpResponse.__annotations__) | {"status_text"},
+}
+_RECEIVED_KEYS = {
+    WEBSOCKET_KIND: frozenset(
+        WebSocketConnect.__annotations__.keys()
+        | WebSocketReceive.__annotations__.keys()
+        | WebSocketDisconnect.__annotations__.keys()
+    ),
+    HTTP_KIND: frozenset(HttpRequest.__annotations__) | frozenset(HttpBodyChunk.__annotations__),
+}
+_PROTOCOLS = {WEBSOCKET_KIND: "a WebSocket", HTTP_KIND: "an HTTP request"}
+
+
+def check_reply(channel: str, content: dict[str, Any]) -> None:
+    """Raise :exc:`InvalidContent` if the server that holds ``channel`` could not act on ``content``.
+
+    The name tells the kind of connection; kinds of other protocols are not judged.
+    """
+    kind = inbox_kind(channel)
+    if kind in _CHECKS:
+        check_reply_of_kind(kind, content)
+
+
+def check_reply_of_kind(kind: str, content: dict[str, Any]) -> None:
+    """As :func:`check_reply`, for a connection of ``kind``; the server's own check of group messages."""
+    if len(content) == 1 and type(content.get("text")) is str and kind == WEBSOCKET_KIND:
+        return  # nearly every reply to a WebSocket
+    unknown = content.keys() - _REPLY_KEYS[kind] - _RECEIVED_KEYS[kind]
+    if unknown:
+        raise InvalidContent(_unknown_keys(kind, sorted(map(str, unknown))))
+    _CHECKS[kind](content)
+
+
+def _unknown_keys(kind: str, unknown: list[str]) -> str:
+    known = sorted(_REPLY_KEYS[kind])
+    near = difflib.get_close_matches(unknown[0], known, n=1)
+    hint = (
+        f"did you mean {near[0]!r}?" if near else "put data of your own into the text, as JSON for instance."
+    )
+    names = ", ".join(map(repr, unknown))
+    return f"a reply to {_PROTOCOLS[kind]} has no key {names}: {hint} Keys: {', '.join(known)}"
+
+
+def _check_websocket(content: dict[str, Any]) -> None:
+    text, data = content.get("text"), content.get("bytes")
+    if text is not None and data is not None:
+        raise InvalidContent("a reply to a WebSocket has 'text' or 'bytes', not both: send two messages")
+    _check_type("text", text, (str, type(None)))
+    _check_type("bytes", data, (bytes, bytearray, memoryview, type(None)))
+    _check_type("accept", content.get("accept", False), (bool,))
+    _check_close(content.get("close", False))
+
+
+def _check_close(close: object) -> None:
+    _check_type("close", close, (bool, int, type(None)))
+    if isinstance(close, bool) or close is None or close == 0:
+        return
+    assert isinstance(close, int)
+    if not (3000 <= close <= 4999 or (1000 <= close <= 1014 and close not in (1004, 1005, 1006))):
+        raise InvalidContent(
+            f"close code {close} cannot be sent: use True (1000), 1000-1003, 1007-1014, or your own in 3000-4999"
+        )
+
+
+def _check_http(content: dict[str, Any]) -> None:
+    status = content.get("status", 200)
+    if not isinstance(status, int) or isinstance(status, bool) or not 100 <= status <= 999:
+        raise InvalidContent(f"the status of a response is a number from 100 to 999, not {status!r}")
+    _check_type("content", content.get("content", b""), (bytes, bytearray, memoryview))
+    if "status" not in content and "content" not in content and "more_content" not in content:
+        raise InvalidContent(
+            "a reply to an HTTP request begins with 'status'; nothing in this one can be sent"
+        )
+
+
+def _check_type(key: str, value: object, kinds: tuple[type, ...]) -> None:
+    if not isinstance(value, kinds) and not (str in kinds and is_lazy(type(value))):
+        expected = " or ".join("None" if kind is type(None) else kind.__name__ for kind in kinds)
+        hint = "; encode it first, json.dumps(value) for instance" if key == "text" else ""
+        raise InvalidContent(
+            f"{key!r} in a reply is {expected}, not {type(value).__name__}: {value!r:.80}{hint}"
+        )
+
+
+_CHECKS: dict[str, Callable[[dict[str, Any]], None]] = {
+    WEBSOCKET_KIND: _check_websocket,
+    HTTP_KIND: _check_http,
+}

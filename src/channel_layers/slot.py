@@ -1,0 +1,70 @@
+"""The taking end of a worker: messages it holds and has not finished are known to the layer."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from channel_layers.envelope import Envelope
+
+
+class Refused(NamedTuple):
+    """An envelope of a write that was not accepted, and why; the others of the write were."""
+
+    envelope: Envelope
+    error: Exception
+
+
+class Slot(ABC):
+    """One worker loop's claim. Used by one thread at a time; :meth:`interrupt` by any."""
+
+    @abstractmethod
+    def take(self, wants: Mapping[str, int], limit: int, timeout: float | None = None) -> list[Envelope]:
+        """Claim up to ``wants[channel]`` messages of each channel and ``limit`` in all, oldest first.
+
+        Channels are served in rotating order, so a busy one never starves a quiet one. Waits up to ``timeout``
+        seconds (``None``: for ever) for a first message; may return nothing early.
+        """
+
+    async def atake(
+        self, wants: Mapping[str, int], limit: int, timeout: float | None = None
+    ) -> list[Envelope]:
+        """As :meth:`take`; a call that is cancelled takes nothing."""
+        taking = asyncio.ensure_future(asyncio.to_thread(self.take, wants, limit, timeout))
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            self.interrupt()
+            self.put_back(await taking)
+            raise
+
+    @abstractmethod
+    def settle(self, envelopes: Sequence[Envelope]) -> list[Refused]:
+        """Write ``envelopes`` and end every claim, in one step."""
+
+    async def asettle(self, envelopes: Sequence[Envelope]) -> list[Refused]:
+        """As :meth:`settle`."""
+        return await asyncio.to_thread(self.settle, envelopes)
+
+    @abstractmethod
+    def put_back(self, envelopes: Sequence[Envelope]) -> None:
+        """Return claimed messages that were not touched to the head of their queues."""
+
+    @abstractmethod
+    def interrupt(self) -> None:
+        """Make a :meth:`take` that waits, or else the next one, return at once."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give the slot up. What it had claimed and not settled is lost, and counted."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

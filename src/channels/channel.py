@@ -1,0 +1,136 @@
+"""``Channel`` and ``Group``: how anything in a Django process sends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from channel_layers.base import BaseChannelLayer
+from channel_layers.envelope import Envelope
+from channel_layers.slot import Refused
+from channels.layers import DEFAULT_CHANNEL_LAYER, ChannelLayerWrapper, channel_layers
+from channels.pending import running
+from channels.readers import warn_if_unread
+
+Layer: TypeAlias = ChannelLayerWrapper | BaseChannelLayer
+Content: TypeAlias = dict[str, Any]
+
+
+class _Sender:
+    """A name on a layer: what sending to a channel and to a group have in common."""
+
+    def __init__(
+        self, name: str | bytes, alias: str = DEFAULT_CHANNEL_LAYER, channel_layer: Layer | None = None
+    ) -> None:
+        self.name = name.decode("ascii") if isinstance(name, bytes) else name
+        self.channel_layer: Layer = channel_layer or channel_layers[alias]
+
+    @property
+    def _layer(self) -> BaseChannelLayer:
+        layer = self.channel_layer
+        return layer.channel_layer if isinstance(layer, ChannelLayerWrapper) else layer
+
+    def _send(self, envelope: Envelope, immediately: bool) -> None:
+        pending = running()
+        if pending is None:
+            _raise(self._layer.write([envelope]))
+        elif immediately:
+            pending.write_with(self._layer, envelope)
+        else:
+            pending.add(self._layer, envelope)
+
+    async def _asend(self, envelope: Envelope) -> None:
+        pending = running()
+        if pending is None:
+            _raise(await self._layer.awrite([envelope]))
+        else:
+            await pending.awrite_with(self._layer, envelope)
+
+
+class Channel(_Sender):
+    """A queue that workers read, or the way back to one connection (a reply channel).
+
+    ``alias`` names an entry of ``CHANNEL_LAYERS``; a ``channel_layer`` given goes before it.
+    """
+
+    def send(self, content: Content, immediately: bool = False) -> None:
+        """Send a dict. Inside a consumer it leaves when the consumer returns, unless ``immediately``.
+
+        Raises :exc:`~channel_layers.exceptions.InvalidContent` (a ``TypeError`` and ``ValueError``) naming the value
+        that cannot travel, ``MessageTooLarge``, and, when it leaves at once, ``ChannelFull``.
+        """
+        self._send(self._envelope(content), immediately)
+
+    async def asend(self, content: Content) -> None:
+        """As :meth:`send`; it leaves at once, behind what the consumer has sent before."""
+        await self._asend(self._envelope(content))
+
+    def _envelope(self, content: Content) -> Envelope:
+        pending = running()
+        if "!" not in self.name:
+            warn_if_unread(self.name, self.channel_layer)
+        return self._layer.message(self.name, content, pending.route if pending else "")
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"Channel({self.name!r})"
+
+
+class Group(_Sender):
+    """Any number of channels under one name. A member leaves with its connection."""
+
+    def add(self, channel: Channel | str) -> None:
+        """Make ``channel`` a member, now and not when the consumer returns."""
+        self._send(self._layer.joining(self.name, self._member(channel)), immediately=True)
+
+    async def aadd(self, channel: Channel | str) -> None:
+        """As :meth:`add`."""
+        await self._asend(self._layer.joining(self.name, self._member(channel)))
+
+    def discard(self, channel: Channel | str) -> None:
+        """Take ``channel`` out, now; not a member is no error."""
+        self._send(self._layer.leaving(self.name, self._member(channel)), immediately=True)
+
+    async def adiscard(self, channel: Channel | str) -> None:
+        """As :meth:`discard`."""
+        await self._asend(self._layer.leaving(self.name, self._member(channel)))
+
+    def send(self, content: Content, immediately: bool = False, without: Sequence[Channel | str] = ()) -> None:
+        """Send a dict to every member but those in ``without``; see :meth:`Channel.send`. Never ``ChannelFull``."""
+        self._send(self._envelope(content, without), immediately)
+
+    async def asend(self, content: Content, without: Sequence[Channel | str] = ()) -> None:
+        """As :meth:`send`; it leaves at once, behind what the consumer has sent before."""
+        await self._asend(self._envelope(content, without))
+
+    def channels(self) -> list[str]:
+        """Return the names of the members, asked of the processes that hold them."""
+        return self._layer.group_channels(self.name)
+
+    def _envelope(self, content: Content, without: Sequence[Channel | str]) -> Envelope:
+        pending = running()
+        warn_if_unread(None, self.channel_layer)
+        names = [_name(channel) for channel in without]
+        return self._layer.group_message(self.name, content, names, pending.route if pending else "")
+
+    def _member(self, channel: Channel | str) -> str:
+        if isinstance(channel, Channel) and channel._layer is not self._layer:
+            raise ValueError(
+                f"{channel.name!r} is a channel of layer {channel.channel_layer}, group {self.name!r} is on "
+                f"{self.channel_layer}: use Group(name, channel_layer=message.channel_layer)"
+            )
+        return _name(channel)
+
+    def __repr__(self) -> str:
+        return f"Group({self.name!r})"
+
+
+def _name(channel: Channel | str) -> str:
+    return channel.name if isinstance(channel, Channel) else channel
+
+
+def _raise(refused: list[Refused]) -> None:
+    if refused:
+        raise refused[0].error

@@ -1,0 +1,89 @@
+"""``CHANNELS``: the one setting for everything of ours; settings of 1.x are understood beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from channels.suggestions import did_you_mean
+
+ACCEPT_ON_RETURN: Final = "return"
+"""A connect consumer that returns has accepted."""
+ACCEPT_EXPLICITLY: Final = "explicit"
+"""A connect consumer has to send ``{"accept": True}``, as in 1.1.8."""
+
+DEFAULTS: Final[Mapping[str, Any]] = {"ACCEPT": ACCEPT_ON_RETURN}
+
+SERVER_KEYS: Final = (
+    "BODY_TIMEOUT",
+    "CLOSE_TIMEOUT",
+    "HANDSHAKE_TIMEOUT",
+    "HEAD_TIMEOUT",
+    "HTTP_TIMEOUT",
+    "INLINE_BODY_SIZE",
+    "KEEP_ALIVE_TIMEOUT",
+    "MAX_BATCH_MESSAGES",
+    "MAX_BATCH_SIZE",
+    "MAX_BODIES_SIZE",
+    "MAX_BODY_SIZE",
+    "MAX_FRAGMENTS",
+    "MAX_FRAME_SIZE",
+    "MAX_HANDSHAKES",
+    "MAX_HEADERS",
+    "MAX_HEADER_SIZE",
+    "MAX_LANES_SIZE",
+    "MAX_LANE_MESSAGES",
+    "MAX_LANE_SIZE",
+    "MAX_MESSAGE_SIZE",
+    "MAX_PENDING_MESSAGES",
+    "MAX_TARGET_SIZE",
+    "MAX_WRITE_SIZE",
+    "PING_INTERVAL",
+    "PING_TIMEOUT",
+    "ROOT_PATH",
+    "SUBPROTOCOLS",
+)
+"""Options of an interface server, as its configuration names them."""
+
+
+def faults() -> list[str]:
+    """Return one sentence for each thing that is wrong with the setting."""
+    given = getattr(settings, "CHANNELS", {})
+    if not isinstance(given, Mapping):
+        return [f"CHANNELS is a dict, not {type(given).__name__}"]
+    known = (*DEFAULTS, *SERVER_KEYS)
+    found = [
+        f"CHANNELS has an unknown key {key!r}.{did_you_mean(str(key), known)} Keys: {', '.join(sorted(known))}"
+        for key in given
+        if key not in known
+    ]
+    accept = given.get("ACCEPT", ACCEPT_ON_RETURN)
+    if accept not in (ACCEPT_ON_RETURN, ACCEPT_EXPLICITLY):
+        found.append(f"CHANNELS['ACCEPT'] is {ACCEPT_ON_RETURN!r} or {ACCEPT_EXPLICITLY!r}, not {accept!r}")
+    return found
+
+
+def accepts_on_return() -> bool:
+    """Return whether a connect consumer that returns has accepted."""
+    return bool(_checked().get("ACCEPT", ACCEPT_ON_RETURN) == ACCEPT_ON_RETURN)
+
+
+def server_options() -> dict[str, Any]:
+    """Return the interface server's options among the settings, by the names of its configuration."""
+    options = {key.lower(): value for key, value in _checked().items() if key in SERVER_KEYS}
+    options.setdefault("subprotocols", tuple(getattr(settings, "CHANNELS_WS_PROTOCOLS", None) or ()))
+    options.setdefault("root_path", settings.FORCE_SCRIPT_NAME or "")
+    options["allowed_hosts"] = tuple(settings.ALLOWED_HOSTS)
+    options["trusted_origins"] = tuple(settings.CSRF_TRUSTED_ORIGINS)
+    options["debug"] = settings.DEBUG
+    return options
+
+
+def _checked() -> Mapping[str, Any]:
+    for fault in faults():
+        raise ImproperlyConfigured(fault)
+    given: Mapping[str, Any] = getattr(settings, "CHANNELS", {})
+    return given

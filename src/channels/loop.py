@@ -1,0 +1,52 @@
+"""The event loop of a worker process, for ``async def`` consumers."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from contextvars import Context
+from typing import Any
+
+
+def run_on_loop(coroutine: Coroutine[Any, Any, Any], context: Context) -> Any:
+    """Run ``coroutine`` in ``context`` on the loop of this process; return its result or raise its exception."""
+    loop = _loops.get()
+    result: Future[Any] = Future()
+    loop.call_soon_threadsafe(_start, loop, coroutine, context, result)
+    return result.result()
+
+
+class _Loops:
+    """The loop of this process, made at its first use: what is bound to a loop keeps it between two consumers."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.Lock()
+
+    def get(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._loop.run_forever, name="channels-loop", daemon=True).start()
+            return self._loop
+
+
+_loops = _Loops()
+
+
+def _start(
+    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], context: Context, result: Future[Any]
+) -> None:
+    task = loop.create_task(coroutine, context=context)
+    task.add_done_callback(lambda done: _finish(done, result))
+
+
+def _finish(task: asyncio.Task[Any], result: Future[Any]) -> None:
+    if task.cancelled():
+        result.set_exception(RuntimeError("the consumer was cancelled"))
+    elif (error := task.exception()) is not None:
+        result.set_exception(error)
+    else:
+        result.set_result(task.result())

@@ -1,0 +1,209 @@
+"""Django's ``runserver`` with an interface server and workers in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from django.apps import apps
+from django.conf import settings
+from django.contrib.staticfiles.management.commands.runserver import Command as StaticFilesCommand
+from django.core.management import CommandError
+from django.core.management.base import CommandParser
+from django.core.management.commands.runserver import Command as DjangoCommand
+
+from channels import conf
+from channels.handler import ViewConsumer
+from channels.layers import DEFAULT_CHANNEL_LAYER, ChannelLayerWrapper, channel_layers
+from channels.staticfiles import StaticFilesConsumer
+from channels.worker import Worker
+from daphne.access import Access
+from daphne.config import Config
+from daphne.server import Server, new_event_loop
+
+if TYPE_CHECKING:
+    Base = StaticFilesCommand
+else:
+    Base = StaticFilesCommand if apps.is_installed("django.contrib.staticfiles") else DjangoCommand
+
+THREADS: Final = 4
+HTTP_TIMEOUT: Final = 60
+WHITENOISE: Final = "whitenoise.runserver_nostatic"
+FAREWELL: Final = 2.0
+"""Seconds that a reload gives sockets to hear of it (close code 1012)."""
+
+access_log = logging.getLogger("django.server")
+
+
+class Command(Base):
+    """Serves HTTP and WebSockets where ``CHANNEL_LAYERS`` has a default layer, and is Django's own elsewhere."""
+
+    help = "Starts a development server for HTTP and WebSockets, with workers in the same process."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add ours to the options of Django and of staticfiles."""
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--noworker",
+            action="store_false",
+            dest="run_worker",
+            help="Run no workers here; start them with runworker.",
+        )
+        parser.add_argument(
+            "--noasgi", action="store_false", dest="use_asgi", help="Use Django's own server: WSGI, no WebSockets."
+        )
+        parser.add_argument(
+            "--http_timeout",
+            "--http-timeout",
+            type=float,
+            help=f"Seconds a response may take to begin ({HTTP_TIMEOUT}).",
+        )
+        parser.add_argument(
+            "--websocket_handshake_timeout",
+            "--handshake-timeout",
+            type=float,
+            dest="handshake_timeout",
+            help="Seconds a connect consumer may take to decide.",
+        )
+        if apps.is_installed(WHITENOISE):
+            parser.set_defaults(use_static_handler=False)
+
+    def handle(self, *args: Any, **options: Any) -> str | None:
+        """Choose the server."""
+        self._development: type[DevelopmentServer] | None = None
+        if options["use_asgi"] and DEFAULT_CHANNEL_LAYER in channel_layers:
+            self._development = self._server_class(options)
+            self.server_cls = self._development  # type: ignore[assignment]  # made like Django's, no WSGI inside
+        return super().handle(*args, **options)
+
+    def get_handler(self, *args: Any, **options: Any) -> Any:
+        """Return what the server calls: WSGI only where the server is Django's."""
+        return None if self._development else super().get_handler(*args, **options)
+
+    def on_bind(self, server_port: int) -> None:
+        """Say what runs where, after Django's own lines."""
+        super().on_bind(server_port)
+        if self._development:
+            workers = self._development.workers_text()
+            self.stdout.write(f"Channel layer {channel_layers[DEFAULT_CHANNEL_LAYER]}, {workers}, HTTP and WebSocket.")
+
+    def _server_class(self, options: dict[str, Any]) -> type[DevelopmentServer]:
+        try:
+            config = server_config(options)
+        except (TypeError, ValueError) as error:
+            raise CommandError(f"CHANNELS or an option: {error}") from error
+        threads = (THREADS if options["use_threading"] else 1) if options["run_worker"] else 0
+        attributes = {
+            "config": config,
+            "threads": threads,
+            "trace": options["verbosity"] > 1,
+            "http_consumer": self._http_consumer(options),
+        }
+        return type("DevelopmentServer", (DevelopmentServer,), attributes)
+
+    def _http_consumer(self, options: dict[str, Any]) -> type[ViewConsumer]:
+        serves_static = options.get("use_static_handler") and (settings.DEBUG or options.get("insecure_serving"))
+        return StaticFilesConsumer if serves_static else ViewConsumer
+
+
+def server_config(options: dict[str, Any]) -> Config:
+    """Return the configuration: command line, then settings, then defaults."""
+    chosen = {"http_timeout": HTTP_TIMEOUT, **conf.server_options()}
+    for name in ("http_timeout", "handshake_timeout"):
+        if options.get(name) is not None:
+            chosen[name] = options[name]
+    return Config(**chosen)
+
+
+class DevelopmentServer:
+    """Stands where Django's command expects a ``socketserver``: bound when made, then told to serve."""
+
+    config: ClassVar[Config]
+    threads: ClassVar[int]
+    trace: ClassVar[bool]
+    http_consumer: ClassVar[type[ViewConsumer]]
+
+    def __init__(self, address: tuple[str, int], handler_class: type, ipv6: bool = False) -> None:
+        family = socket.AF_INET6 if ipv6 else socket.AF_INET
+        self.socket = socket.create_server(address, family=family)
+        self.server_port: int = self.socket.getsockname()[1]
+        self._stop: Callable[[], object] | None = None
+        self._stopped = threading.Event()
+
+    @classmethod
+    def workers_text(cls) -> str:
+        """Return how many consumers run at once, for the banner."""
+        return f"{cls.threads} worker thread{'s'[: cls.threads != 1]}" if cls.threads else "no workers here"
+
+    def set_app(self, application: object) -> None:
+        """Part of what Django expects; consumers are found by routing."""
+
+    def serve_forever(self) -> None:
+        """Serve until interrupted."""
+        show_logs(self.trace)
+        layer = channel_layers[DEFAULT_CHANNEL_LAYER]
+        worker = self._start_worker(layer)
+        atexit.register(self._farewell)
+        try:
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                runner.run(self._serve(layer))
+        finally:
+            if worker is not None:
+                worker.stop(timeout=FAREWELL)
+
+    def _start_worker(self, layer: ChannelLayerWrapper) -> Worker | None:
+        layer.router.check_default(http_consumer=self.http_consumer())
+        for sentence in layer.router.suspicious():
+            logging.getLogger("django.channels").warning("%s", sentence)
+        if not self.threads:
+            return None
+        worker = Worker(layer, threads=self.threads, trace=self.trace)
+        worker.start()
+        return worker
+
+    async def _serve(self, layer: ChannelLayerWrapper) -> None:
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        self._stop = lambda: loop.call_soon_threadsafe(stop.set)
+        server = Server(layer.channel_layer, self.config, log_access)
+        await server.start([self.socket])
+        try:
+            await stop.wait()
+        finally:
+            await server.stop()
+            self._stopped.set()
+
+    def _farewell(self) -> None:
+        """A reload ends the process: let clients know that it is one."""
+        if self._stop is not None and not self._stopped.is_set():
+            self._stop()
+            self._stopped.wait(FAREWELL)
+
+
+def log_access(access: Access) -> None:
+    """Log in the format and the colours of Django's development server."""
+    level = logging.INFO
+    if access.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        level = logging.ERROR
+    elif access.failed:
+        level = logging.WARNING
+    now = time.strftime("%d/%b/%Y %H:%M:%S")
+    access_log.log(level, "%s", access.text, extra={"server_time": now, "status_code": access.status or 200})
+
+
+def show_logs(trace: bool) -> None:
+    """Show the lines of the server and the layer where the project has said nothing about them."""
+    names = ["daphne", "channel_layers"] + (["django.channels.trace"] if trace else [])
+    for name in names:
+        logger = logging.getLogger(name)
+        if not logger.handlers and not logging.getLogger().handlers:
+            logger.handlers = list(access_log.handlers)
+            logger.setLevel(logging.INFO)
+            logger.propagate = False

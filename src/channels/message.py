@@ -1,0 +1,89 @@
+"""What a consumer gets."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import ItemsView, KeysView, ValuesView
+from typing import TYPE_CHECKING, Any
+
+from channels.channel import Channel, Layer
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+    from django.contrib.auth.models import AnonymousUser
+    from django.contrib.sessions.backends.base import SessionBase
+
+
+class LaneState:
+    """The connection session of a lane while a worker has one of its events: signed bytes, or ``None`` for none."""
+
+    __slots__ = ("changed", "session")
+
+    def __init__(self, session: bytes | None) -> None:
+        self.session = session
+        self.changed = False
+
+
+class Message:
+    """A message taken from a channel.
+
+    ``content`` is its dict, ``channel`` where it arrived (``channel_name`` its name), ``reply_channel`` the way back to the connection it came
+    from (or ``None``), ``channel_layer`` the layer it came by. Keys of the content can be read and written on the
+    message itself. Decorators add ``channel_session``, ``http_session`` and ``user``.
+    """
+
+    channel_session: SessionBase
+    http_session: SessionBase | None
+    user: AbstractBaseUser | AnonymousUser
+
+    def __init__(
+        self, content: dict[str, Any], channel_name: str, channel_layer: Layer, lane: LaneState | None = None
+    ) -> None:
+        self.content = content
+        self.channel_layer = channel_layer
+        self.channel_name = channel_name
+        self.lane = lane
+        self.attempt = 0
+
+    @property
+    def channel(self) -> Channel:
+        """The channel it arrived on."""
+        return Channel(self.channel_name, channel_layer=self.channel_layer)
+
+    @property
+    def reply_channel(self) -> Channel | None:
+        """The way back to its connection, or ``None``."""
+        name = self.content.get("reply_channel")
+        return Channel(name, channel_layer=self.channel_layer) if name else None
+
+    def __getitem__(self, key: str) -> Any:
+        return self.content[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.content[key] = value
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.content
+
+    def keys(self) -> KeysView[str]:
+        """Return the keys of the content."""
+        return self.content.keys()
+
+    def values(self) -> ValuesView[Any]:
+        """Return the values of the content."""
+        return self.content.values()
+
+    def items(self) -> ItemsView[str, Any]:
+        """Return the items of the content."""
+        return self.content.items()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a value of the content."""
+        return self.content.get(key, default)
+
+    def copy(self) -> Message:
+        """Return a message with a deep copy of the content."""
+        return type(self)(copy.deepcopy(self.content), self.channel_name, self.channel_layer, self.lane)
+
+    def __repr__(self) -> str:
+        return f"<Message on {self.channel_name!r}: {', '.join(self.content)}>"

@@ -1,0 +1,152 @@
+"""Sends of a running consumer: gathered, and written together when it returns.
+
+A slot runs several messages in one go and answers all of them in one write. A consumer that takes its time does not
+hold back what it and those before it have sent: after a few milliseconds the worker's watchdog writes that.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+
+from django.db import connections
+
+from channel_layers.base import BaseChannelLayer
+from channel_layers.envelope import Envelope
+from channel_layers.slot import Refused
+
+Report = Callable[[Refused], None]
+Write = Callable[[Sequence[Envelope]], list[Refused]]
+
+
+class Pending:
+    """What the consumers of one slot have sent and the layer has not seen yet.
+
+    ``route`` names the consumer at work, empty between two. What leaves does so under ``lock``, since the watchdog
+    writes from another thread. ``uses_database`` is whether this slot has opened a database connection.
+    """
+
+    def __init__(self, layer: BaseChannelLayer, report: Report) -> None:
+        self.layer = layer
+        self.route = ""
+        self.uses_database = False
+        self.lock = threading.Lock()
+        self._report = report
+        self._envelopes: list[Envelope] = []
+        self._others: list[tuple[BaseChannelLayer, Envelope]] = []
+        self._mark = 0
+        self._others_mark = 0
+        self._eligible: int | None = None
+
+    def begin(self, route: str) -> None:
+        """A consumer starts: what it sends from here on can be discarded."""
+        self.route = route
+        self._mark = len(self._envelopes)
+        self._others_mark = len(self._others)
+
+    def end(self, envelope: Envelope | None) -> None:
+        """The consumer has ended; ``envelope`` settles its event, behind everything it sent."""
+        self.route = ""
+        if envelope is not None:
+            self._envelopes.append(envelope)
+        self._eligible = None
+
+    def discard(self) -> None:
+        """Forget what the running consumer has sent and what has not left yet."""
+        with self.lock:
+            del self._envelopes[self._mark :]
+            del self._others[self._others_mark :]
+
+    def add(self, layer: BaseChannelLayer, envelope: Envelope) -> None:
+        """Gather a send of the running consumer."""
+        if self.uses_database and self._eligible is None and _in_atomic_block():
+            with self.lock:
+                self._eligible = len(self._envelopes)
+        if layer is self.layer:
+            self._envelopes.append(envelope)
+        else:
+            self._others.append((layer, envelope))
+
+    def write_with(self, layer: BaseChannelLayer, envelope: Envelope) -> None:
+        """Write an envelope now, behind what was gathered before it; raise if it is refused."""
+        with self.lock:
+            refused = self._flush(envelope if layer is self.layer else None)
+            if layer is not self.layer:
+                refused += layer.write([envelope])
+        self._raise_or_report(refused, envelope)
+
+    async def awrite_with(self, layer: BaseChannelLayer, envelope: Envelope) -> None:
+        """As :meth:`write_with`."""
+        with self.lock:
+            batch = self._drain()
+            if layer is self.layer:
+                batch.append(envelope)
+        refused = await self.layer.awrite(batch) if batch else []
+        if layer is not self.layer:
+            refused += await layer.awrite([envelope])
+        self._raise_or_report(refused, envelope)
+
+    def write_now(self, envelope: Envelope) -> None:
+        """Write an envelope of the worker itself at once, behind what was gathered before it."""
+        with self.lock:
+            refused = self._flush(envelope)
+        for refusal in refused:
+            self._report(refusal)
+
+    def settle(self, write: Write) -> None:
+        """Write everything with ``write``, the slot's own, which ends its claims."""
+        with self.lock:
+            refused = write(self._drain())
+            refused += self._flush_others()
+        for refusal in refused:
+            self._report(refusal)
+
+    def flush_eligible(self) -> None:
+        """Write what need not wait for the running consumer; called by the watchdog, under ``lock``."""
+        count = len(self._envelopes) if self._eligible is None else self._eligible
+        if not count:
+            return
+        batch = self._envelopes[:count]
+        del self._envelopes[:count]
+        self._mark = max(0, self._mark - count)
+        if self._eligible is not None:
+            self._eligible = 0
+        for refusal in self.layer.write(batch):
+            self._report(refusal)
+
+    def _flush(self, last: Envelope | None) -> list[Refused]:
+        batch = self._drain()
+        if last is not None:
+            batch.append(last)
+        return (self.layer.write(batch) if batch else []) + self._flush_others()
+
+    def _flush_others(self) -> list[Refused]:
+        others, self._others, self._others_mark = self._others, [], 0
+        return [refusal for layer, envelope in others for refusal in layer.write([envelope])]
+
+    def _drain(self) -> list[Envelope]:
+        batch, self._envelopes, self._mark = self._envelopes, [], 0
+        return batch
+
+    def _raise_or_report(self, refused: list[Refused], envelope: Envelope) -> None:
+        own = [refusal for refusal in refused if refusal.envelope is envelope]
+        for refusal in refused:
+            if refusal not in own:
+                self._report(refusal)
+        if own:
+            raise own[0].error
+
+
+current: ContextVar[Pending | None] = ContextVar("channels.pending", default=None)
+"""The sends of the consumer that runs in this context."""
+
+
+def running() -> Pending | None:
+    """Return the pending sends if a consumer is running here, else ``None``: a send leaves at once."""
+    pending = current.get()
+    return pending if pending is not None and pending.route else None
+
+
+def _in_atomic_block() -> bool:
+    return any(connection.in_atomic_block for connection in connections.all(initialized_only=True))

@@ -1,0 +1,37 @@
+"""Warnings about messages that nothing will ever read, each given once."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from channels.layers import ChannelLayerWrapper
+from channels.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from channel_layers.base import BaseChannelLayer
+
+logger = logging.getLogger("django.channels")
+
+_warned: set[tuple[int, str | None]] = set()
+
+
+def warn_if_unread(channel: str | None, layer: ChannelLayerWrapper | BaseChannelLayer) -> None:
+    """Warn if no process reads ``channel`` (``None``: a group) and none is on its way.
+
+    On a layer within one process that is known at once; on others a worker may start tomorrow.
+    """
+    if not isinstance(layer, ChannelLayerWrapper) or (id(layer), channel) in _warned or not layer.local_only():
+        return
+    _warned.add((id(layer), channel))
+    announced = layer.channel_layer.processes()
+    if not announced:
+        logger.warning(
+            "nothing in this process reads the layer %s, and no other process can: a message was sent in vain. "
+            "Send from a process that runs workers (runserver), or use a layer that crosses processes.",
+            layer,
+        )
+        return
+    read = {name for process in announced for name in process.channels}
+    if channel is not None and channel not in read:
+        logger.warning("no consumer is routed for %r.%s", channel, did_you_mean(channel, read))

@@ -1,0 +1,200 @@
+"""Django's request over an ``http.request`` or ``websocket.connect`` message."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from io import BytesIO
+from tempfile import SpooledTemporaryFile
+from typing import IO, TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.http import HttpRequest, QueryDict, parse_cookie
+from django.utils.datastructures import MultiValueDict
+from django.utils.functional import cached_property
+
+from channels.exceptions import RequestAborted, RequestTimeout, ResponseLater
+
+if TYPE_CHECKING:
+    from channel_layers.base import Received
+    from channels.message import Message
+
+SCHEMES = {"ws": "http", "wss": "https"}
+"""A handshake is a request of HTTP; so is its scheme to Django."""
+
+
+class AsgiRequest(HttpRequest):
+    """The request that ``message`` carries.
+
+    The body is read from its channel when a view first asks for it, into memory up to
+    ``FILE_UPLOAD_MAX_MEMORY_SIZE`` bytes and into a temporary file beyond. Reading it raises
+    :exc:`~channels.exceptions.RequestTimeout` if a piece takes longer than ``body_receive_timeout`` seconds, and
+    :exc:`~channels.exceptions.RequestAborted` if the client has gone; both do so again at every further try.
+
+    Raises :exc:`UnicodeDecodeError` for a query string that is not UTF-8.
+    """
+
+    ResponseLater = ResponseLater
+    body_receive_timeout: float = 60.0
+
+    _post: QueryDict
+    _files: MultiValueDict[str, Any]
+
+    def __init__(self, message: Message) -> None:
+        content = message.content
+        self.message = message
+        self.reply_channel = message.reply_channel
+        self.resolver_match = None
+        self._post_parse_error = False
+        self._read_started = False
+        self._unreadable: Exception | None = None
+        self.script_name = script_name_of(content)
+        self.path = content["path"]
+        self.path_info = path_info_of(self.path, self.script_name)
+        # RFC 6455 section 4.1: a handshake, whose message has no method, is a GET.
+        self.method = content.get("method", "GET").upper()
+        self.META = {
+            "REQUEST_METHOD": self.method,
+            "SCRIPT_NAME": self.script_name,
+            "PATH_INFO": self.path_info,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": True,
+            **environment(content),
+        }
+        self._set_content_type_params(self.META)  # type: ignore[attr-defined]  # Django's requests share it unstubbed
+
+    @cached_property
+    def GET(self) -> QueryDict:  # type: ignore[override]  # noqa: N802 - named and read-only as Django's own
+        """Parameters of the query string, in the request's encoding."""
+        return QueryDict(self.META["QUERY_STRING"], encoding=self.encoding)
+
+    @cached_property
+    def COOKIES(self) -> dict[str, str]:  # type: ignore[override]  # noqa: N802 - as GET
+        """Cookies of the request."""
+        return parse_cookie(self.META.get("HTTP_COOKIE", ""))
+
+    def _get_post(self) -> QueryDict:
+        if not hasattr(self, "_post"):
+            self._load_post_and_files()
+        return self._post
+
+    def _set_post(self, post: QueryDict) -> None:
+        self._post = post
+
+    POST = property(_get_post, _set_post)
+
+    @property
+    def FILES(self) -> MultiValueDict[str, Any]:  # type: ignore[override]  # noqa: N802 - as GET
+        """Uploaded files of a form."""
+        if not hasattr(self, "_files"):
+            self._load_post_and_files()
+        return self._files
+
+    def close(self) -> None:
+        """Close uploaded files and the body; called when the response is closed."""
+        super().close()
+        if "_stream" in self.__dict__:
+            self._stream.close()
+
+    def _get_scheme(self) -> str:
+        scheme = self.message.content.get("scheme") or "http"
+        return SCHEMES.get(scheme, scheme)
+
+    @cached_property
+    def _stream(self) -> IO[bytes]:  # type: ignore[override]  # opened at first use
+        """What Django reads the body from."""
+        content = self.message.content
+        beginning, channel = content.get("body") or b"", content.get("body_channel")
+        return self._spooled(beginning, channel) if channel else BytesIO(beginning)
+
+    def _spooled(self, beginning: bytes, channel: str) -> IO[bytes]:
+        if self._unreadable is not None:
+            raise self._unreadable
+        spool = SpooledTemporaryFile(max_size=settings.FILE_UPLOAD_MAX_MEMORY_SIZE)  # noqa: SIM115 - close() does
+        try:
+            spool.write(beginning)
+            spool.writelines(self._chunks(channel))
+        except (RequestAborted, RequestTimeout) as error:
+            spool.close()
+            self._unreadable = error
+            # An error page that lists form fields finds none, rather than this error once more.
+            self._post, self._files = QueryDict(), MultiValueDict()
+            raise
+        spool.seek(0)
+        return spool
+
+    def _chunks(self, channel: str) -> Iterator[bytes]:
+        while True:
+            chunk = self._receive(channel)
+            if chunk.get("closed"):
+                raise RequestAborted
+            yield chunk.get("content") or b""
+            if not chunk.get("more_content"):
+                return
+
+    def _receive(self, channel: str) -> dict[str, Any]:
+        # The layer may come back early with nothing.
+        deadline = time.monotonic() + self.body_receive_timeout
+        remaining = self.body_receive_timeout
+        while True:
+            received: Received = self.message.channel_layer.receive([channel], block=True, timeout=remaining)
+            if received[1] is not None:
+                return received[1]
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise RequestTimeout
+
+
+def script_name_of(content: Mapping[str, Any]) -> str:
+    """Return where the application is mounted: ``FORCE_SCRIPT_NAME``, else the message's ``root_path``."""
+    forced: str | None = settings.FORCE_SCRIPT_NAME
+    return (content.get("root_path") or "") if forced is None else forced
+
+
+def path_info_of(path: str, script_name: str) -> str:
+    """Return the part of ``path`` below ``script_name`` (RFC 3875 section 4.1.5), all of it where it lies elsewhere."""
+    mount = script_name.rstrip("/")
+    if path == mount:
+        return "/"
+    return path[len(mount) :] if path.startswith(mount + "/") else path
+
+
+def environment(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return query string, addresses and headers of a message as keys of ``META`` (RFC 3875 section 4.1)."""
+    query = content.get("query_string") or ""
+    host, port = content.get("server") or ("unknown", 0)
+    meta: dict[str, Any] = {
+        "QUERY_STRING": query.decode() if isinstance(query, bytes) else query,
+        "SERVER_NAME": host,
+        "SERVER_PORT": str(port),
+    }
+    if content.get("client"):
+        meta["REMOTE_ADDR"] = meta["REMOTE_HOST"] = content["client"][0]
+        meta["REMOTE_PORT"] = content["client"][1]
+    headers = content.get("headers") or ()
+    # Messages of 2016 carry a dict of text and bytes.
+    return meta | _header_environment(headers.items() if isinstance(headers, dict) else headers)
+
+
+def _header_environment(headers: Iterable[tuple[bytes | str, bytes | str]]) -> dict[str, str]:
+    meta: dict[str, str] = {}
+    for name, value in headers:
+        key = _meta_key(name)
+        text = value.decode("latin-1") if isinstance(value, bytes) else value
+        if key in meta:
+            # Cookies may be split over several fields (RFC 9113 section 8.2.3); lists are joined as in RFC 9110.
+            text = meta[key] + ("; " if key == "HTTP_COOKIE" else ",") + text
+        meta[key] = text
+    # A name with an underscore could pass for another one with a hyphen.
+    meta.pop("", None)
+    return meta
+
+
+@lru_cache(maxsize=1024)
+def _meta_key(name: bytes | str) -> str:
+    text = name.decode("latin-1") if isinstance(name, bytes) else name
+    if "_" in text:
+        return ""
+    key = text.upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"

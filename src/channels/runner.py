@@ -1,0 +1,190 @@
+"""One message after another: decode, route, call the consumer, say how it ended."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from channel_layers import codec
+from channel_layers.envelope import AGAIN, EVENT, RAISED, RETURNED, UNDECIDED, UNROUTED, Envelope, done
+from channel_layers.slot import Refused
+from channels import conf
+from channels.boundary import Boundary
+from channels.exceptions import ChannelSocketException, ConsumeLater, DenyConnection, ResponseLater
+from channels.layers import ChannelLayerWrapper
+from channels.message import LaneState, Message
+from channels.pending import Pending
+from channels.routing import Match
+
+if TYPE_CHECKING:
+    from channels.worker import Worker
+
+logger = logging.getLogger("django.channels")
+traces = logging.getLogger("django.channels.trace")
+
+RETRY_DELAY: Final = 0.05
+MAX_RETRY_DELAY: Final = 0.5
+CONNECT: Final = "websocket.connect"
+
+
+class Runner:
+    """Runs what one slot has taken. Made in the slot's thread."""
+
+    def __init__(self, worker: Worker, pending: Pending) -> None:
+        self._layer: ChannelLayerWrapper = worker.channel_layer
+        self._router = worker.channel_layer.router
+        self._retries = worker.message_retries
+        self._accepts_on_return = conf.accepts_on_return()
+        self._callback: Callable[[str, Message], None] | None = worker.callback
+        self._trace = worker.trace
+        self._pending = pending
+        self._boundary = Boundary(pending, type(worker))
+
+    def run(self, envelope: Envelope) -> None:
+        """Handle the messages of ``envelope``, gather what they send, and settle it behind that."""
+        contents = self._decoded(envelope)
+        lane = LaneState(envelope.session)
+        outcome, handled, settled = RETURNED if contents else RAISED, 0, False
+        for handled, content in enumerate(contents):
+            message = Message(content, envelope.target, self._layer, lane if envelope.owner else None)
+            message.attempt = envelope.attempt
+            found = self._routed(message)
+            if found is None:
+                outcome = UNROUTED
+                continue
+            if not found.route.ordered and not settled:
+                settled = self._settle_early(envelope)
+            outcome = self._handle(found, message)
+            if outcome == AGAIN:
+                break
+        self._pending.end(None if settled else self._settlement(envelope, outcome, handled, lane))
+
+    def _decoded(self, envelope: Envelope) -> list[dict[str, Any]]:
+        try:
+            content = codec.decode(envelope.content)
+        except codec.DecodeError as error:
+            self._layer.losses.count("undecodable", f"a message on {envelope.target!r} cannot be decoded: {error}")
+            return []
+        return content if isinstance(content, list) else [content]
+
+    def _settlement(self, envelope: Envelope, outcome: int, handled: int, lane: LaneState) -> Envelope | None:
+        if outcome == AGAIN and (envelope.kind != EVENT or not envelope.owner):
+            self._send_again(envelope)
+            return None
+        if not envelope.owner:
+            return None
+        return done(envelope.owner, envelope.token, outcome, handled, lane.session if lane.changed else None)
+
+    def _settle_early(self, envelope: Envelope) -> bool:
+        """Let the lane go on while this event of an unordered route is handled; a connect still has to decide."""
+        if envelope.kind != EVENT or not envelope.owner or envelope.target == CONNECT:
+            return False
+        self._pending.write_now(done(envelope.owner, envelope.token))
+        return True
+
+    def _routed(self, message: Message) -> Match | None:
+        try:
+            found = self._router.find(message)
+        except Exception:
+            logger.exception("routing a message on %s failed", message.channel_name)
+            return None
+        if found is None:
+            tried = "; ".join(self._router.tried(message)) or "none"
+            logger.error("no consumer for a message on %s. Routes: %s", message.channel_name, tried)
+        return found
+
+    def _handle(self, found: Match, message: Message) -> int:
+        if self._callback is not None:
+            self._callback(message.channel_name, message)
+        if not self._trace:
+            return self._call(found, message)
+        started = time.perf_counter()
+        outcome = self._call(found, message)
+        path, took = message.get("path", ""), (time.perf_counter() - started) * 1000
+        traces.info("%s %s -> %s %.1f ms", message.channel_name, path, found.route.name, took)
+        return outcome
+
+    def _call(self, found: Match, message: Message) -> int:
+        """Call the consumer and translate its exceptions (design: consumers steer by raising)."""
+        route = found.route
+        self._pending.begin(route.name)
+        try:
+            self._boundary.call(route.consumer, message, found.kwargs)
+        except ConsumeLater:
+            return self._again(found, message)
+        except ResponseLater:
+            return UNDECIDED
+        except DenyConnection as denial:
+            return self._deny(found, message, denial)
+        except ChannelSocketException as action:
+            return self._act(found, message, action)
+        except (Exception, SystemExit):
+            return self._raised(found, message)
+        return RETURNED if self._accepts_on_return or message.channel_name != CONNECT else UNDECIDED
+
+    def _again(self, found: Match, message: Message) -> int:
+        self._pending.discard()
+        if message.attempt < self._retries:
+            return AGAIN
+        logger.warning(
+            "%s asked for a message %d times again; it is dropped: %.100r",
+            found.route.name,
+            message.attempt,
+            message.content,
+        )
+        return RAISED
+
+    def _deny(self, found: Match, message: Message, denial: DenyConnection) -> int:
+        self._pending.discard()
+        if message.channel_name != CONNECT or message.reply_channel is None:
+            logger.error("%s raised DenyConnection on %s, not %s", found.route.name, message.channel_name, CONNECT)
+            return RAISED
+        reply: dict[str, Any] = {"accept": False, "status": denial.status, "reason": denial.reason}
+        if denial.headers:
+            reply["headers"] = denial.headers
+        if denial.content:
+            reply["body"] = denial.content
+        message.reply_channel.send(reply)
+        return RETURNED
+
+    def _act(self, found: Match, message: Message, action: ChannelSocketException) -> int:
+        try:
+            action.run(message)
+        except Exception:
+            return self._raised(found, message)
+        return RETURNED
+
+    def _raised(self, found: Match, message: Message) -> int:
+        path = message.get("path")
+        logger.exception("%s raised on %s%s", found.route.name, message.channel_name, f" {path}" if path else "")
+        self._boundary.report()
+        return RAISED
+
+    def _send_again(self, envelope: Envelope) -> None:
+        """Put a message without a lane back on its channel after a moment; its queue may have others meanwhile."""
+        again = Envelope(
+            envelope.kind,
+            envelope.target,
+            envelope.content,
+            envelope.owner,
+            envelope.token,
+            route=envelope.route,
+            attempt=envelope.attempt + 1,
+        )
+        delay = min(RETRY_DELAY * 2**envelope.attempt, MAX_RETRY_DELAY)
+        timer = threading.Timer(delay, self._write_again, [again])
+        timer.daemon = True
+        timer.start()
+
+    def _write_again(self, envelope: Envelope) -> None:
+        for refusal in self._layer.channel_layer.write([envelope]):
+            report_refused(refusal)
+
+
+def report_refused(refusal: Refused) -> None:
+    """Log a send that was refused when it left: its consumer has returned already."""
+    envelope, error = refusal
+    logger.error("a message of %s was not sent: %s", envelope.route or "a process outside consumers", error)

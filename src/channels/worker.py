@@ -1,0 +1,238 @@
+"""The worker: slots that fetch, run and settle, and a watchdog that keeps a slow consumer from holding others back."""
+
+from __future__ import annotations
+
+import fnmatch
+import logging
+import os
+import platform
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from channel_layers.envelope import Envelope
+from channel_layers.names import new_process_name
+from channel_layers.registry import HEARTBEAT_INTERVAL, Announcement
+from channel_layers.slot import Slot
+from channels.layers import ChannelLayerWrapper
+from channels.message import Message
+from channels.pending import Pending
+from channels.runner import Runner, report_refused
+from channels.signals import worker_ready
+
+logger = logging.getLogger("django.channels")
+
+MAX_TAKE: Final = 64
+"""Messages a slot takes at once while consumers are fast."""
+BUDGET: Final = 0.002
+"""Seconds that the messages of one channel taken together may be expected to run."""
+SLOW: Final = 0.005
+"""Seconds after which a consumer no longer holds back what was sent, or messages its slot has not touched."""
+
+
+class Worker:
+    """Takes messages of the routed channels and runs their consumers, ``threads`` at a time.
+
+    ``callback(channel, message)`` is called before each consumer. ``message_retries`` is how often a consumer may
+    ask for a message again. ``only_channels`` and ``exclude_channels`` are shell globs. ``trace`` logs each call.
+    """
+
+    def __init__(
+        self,
+        channel_layer: ChannelLayerWrapper,
+        callback: Callable[[str, Message], None] | None = None,
+        message_retries: int = 10,
+        *,
+        only_channels: Sequence[str] = (),
+        exclude_channels: Sequence[str] = (),
+        threads: int = 1,
+        trace: bool = False,
+    ) -> None:
+        self.channel_layer = channel_layer
+        self.callback = callback
+        self.message_retries = message_retries
+        self.trace = trace
+        self.channels = self._filtered(only_channels, exclude_channels)
+        self.process = new_process_name()
+        self.stopping = threading.Event()
+        self._watchdog = Watchdog()
+        self._slots = [WorkerSlot(self, self._watchdog) for _ in range(threads)]
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Run in threads of its own, until :meth:`stop`."""
+        self._announce()
+        targets = [self._watchdog.run, self._heartbeat, *(slot.run for slot in self._slots)]
+        for number, target in enumerate(targets):
+            thread = threading.Thread(target=target, name=f"channels-worker-{number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Take nothing more and wait up to ``timeout`` seconds for running consumers."""
+        self.stopping.set()
+        self._watchdog.stop()
+        for slot in self._slots:
+            slot.interrupt()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        for thread in self._threads:
+            thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        self.channel_layer.withdraw(self.process)
+
+    def _filtered(self, only: Sequence[str], exclude: Sequence[str]) -> list[str]:
+        channels = readable_channels(self.channel_layer)
+        if only:
+            channels = [c for c in channels if any(fnmatch.fnmatchcase(c, glob) for glob in only)]
+        return [c for c in channels if not any(fnmatch.fnmatchcase(c, glob) for glob in exclude)]
+
+    def _heartbeat(self) -> None:
+        while not self.stopping.wait(HEARTBEAT_INTERVAL):
+            self._announce()
+
+    def _announce(self) -> None:
+        announcement = Announcement(
+            self.process, tuple(self.channels), len(self._slots), host=platform.node(), pid=os.getpid()
+        )
+        try:
+            self.channel_layer.announce(announcement)
+        except OSError as error:
+            logger.warning("no heartbeat: %s", error)
+
+
+def readable_channels(layer: ChannelLayerWrapper) -> list[str]:
+    """Return the channels to read: those of a route, and of the default routes those that need an answer.
+
+    Events that end something are read only where a route asks for them: the server then sends none in vain.
+    """
+    router = layer.router
+    routed = {channel for route in router.routes for channel in route.channels}
+    return sorted(c for c in router.channels if c in routed or not c.endswith(".disconnect"))
+
+
+class WorkerSlot:
+    """One loop: fetch, run, settle."""
+
+    def __init__(self, worker: Worker, watchdog: Watchdog) -> None:
+        self._worker = worker
+        self._watchdog = watchdog
+        self._pending = Pending(worker.channel_layer.channel_layer, report_refused)
+        self._slot: Slot = worker.channel_layer.open_slot()
+        self._wants = dict.fromkeys(worker.channels, 1)
+        self._averages = dict.fromkeys(worker.channels, BUDGET)
+        self._remaining: deque[Envelope] = deque()
+        self.started = 0.0
+        """When the running consumer was called, on the clock of :func:`time.perf_counter`; 0 between two."""
+        watchdog.slots.append(self)
+
+    def run(self) -> None:
+        """Fetch, run and settle until the worker stops. Nothing that a consumer does ends this loop."""
+        runner = Runner(self._worker, self._pending)
+        worker_ready.send(sender=self._worker)
+        try:
+            while not self._worker.stopping.is_set():
+                self._fetch()
+                self._run_all(runner)
+        finally:
+            self._slot.close()
+
+    def interrupt(self) -> None:
+        """Stop waiting for messages."""
+        self._slot.interrupt()
+
+    def _fetch(self) -> None:
+        try:
+            self._remaining.extend(self._slot.take(self._wants, MAX_TAKE))
+        except OSError as error:
+            logger.error("no messages could be taken: %s", error)
+            self._worker.stopping.wait(1.0)
+
+    def _run_all(self, runner: Runner) -> None:
+        """Run what was taken; one write answers all of it."""
+        if not self._remaining:
+            return
+        started = self.started = time.perf_counter()
+        self._watchdog.wake()
+        while (envelope := self._next()) is not None:
+            try:
+                runner.run(envelope)
+            except Exception:  # a fault of ours, not of a consumer; the slot goes on
+                logger.exception("a message on %s could not be handled", envelope.target)
+            finished = time.perf_counter()
+            self._learn(envelope.target, finished - started)
+            if finished - started > SLOW:
+                self._put_back()
+            started = self.started = finished
+        self.started = 0.0
+        self._pending.settle(self._slot.settle)
+
+    def _next(self) -> Envelope | None:
+        try:
+            return self._remaining.popleft()
+        except IndexError:
+            return None
+
+    def _learn(self, channel: str, seconds: float) -> None:
+        """Take as many messages of a channel at once as have lately fitted into the budget."""
+        average = self._averages[channel] = self._averages[channel] * 0.8 + seconds * 0.2
+        self._wants[channel] = max(1, min(MAX_TAKE, int(BUDGET / average)))
+
+    def _put_back(self) -> None:
+        with self._pending.lock:
+            self._return_remaining()
+
+    def _return_remaining(self) -> None:
+        """Return messages not touched to their queues, in their order; under the lock of the pending sends."""
+        untouched: list[Envelope] = []
+        while True:
+            try:
+                untouched.append(self._remaining.pop())
+            except IndexError:
+                break
+        if untouched:
+            self._slot.put_back(untouched[::-1])
+
+    def release(self) -> None:
+        """The running consumer is slow: let go what it need not hold back. Called by the watchdog."""
+        with self._pending.lock:
+            if self.started:
+                self._return_remaining()
+                self._pending.flush_eligible()
+
+
+class Watchdog:
+    """One thread of a worker, awake only while consumers run."""
+
+    def __init__(self) -> None:
+        self.slots: list[WorkerSlot] = []
+        self._awake = threading.Event()
+        self._stopped = False
+
+    def wake(self) -> None:
+        """A slot has begun to run consumers."""
+        if not self._awake.is_set():
+            self._awake.set()
+
+    def stop(self) -> None:
+        """End :meth:`run`."""
+        self._stopped = True
+        self._awake.set()
+
+    def run(self) -> None:
+        """Let go what slow consumers hold back."""
+        while not self._stopped:
+            self._awake.wait()
+            self._awake.clear()
+            while not self._stopped and any(slot.started for slot in self.slots):
+                time.sleep(SLOW)
+                self._release_slow()
+
+    def _release_slow(self) -> None:
+        deadline = time.perf_counter() - SLOW
+        for slot in self.slots:
+            if slot.started and slot.started <= deadline:
+                try:
+                    slot.release()
+                except Exception:
+                    logger.exception("the sends of a slow consumer could not leave")

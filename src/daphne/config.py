@@ -1,0 +1,92 @@
+"""Every limit and time of an interface server, in one place; units are in the names or beside the values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """What one interface server does and how far it lets itself be pushed.
+
+    Times are seconds (``float``), sizes are bytes. Raises :exc:`ValueError` for a value that is out of range.
+    """
+
+    # HTTP (RFC 9112). Defaults follow nginx and gunicorn where they agree.
+    max_target_size: int = 8 * KIB
+    """Longest request target; longer is answered 414."""
+    max_header_size: int = 32 * KIB
+    """All field lines of one message together; more is answered 431."""
+    max_headers: int = 100
+    """Field lines of one message; more is answered 431."""
+    max_body_size: int = 16 * MIB
+    """Longest request body; longer is answered 413."""
+    max_bodies_size: int = 256 * MIB
+    """Request bodies held in this process at once; more is answered 503."""
+    inline_body_size: int = 64 * KIB
+    """What of a body travels in the request message itself; the rest follows in chunks."""
+    head_timeout: float = 20.0
+    """From the first byte of a request (or from accept) to the end of its headers; later is answered 408."""
+    body_timeout: float = 60.0
+    """Between two pieces of a request body; later is answered 408."""
+    keep_alive_timeout: float = 75.0
+    """An idle HTTP connection is closed after this."""
+    http_timeout: float = 120.0
+    """From the complete request to the first message of its response; later is answered 503."""
+    root_path: str = ""
+    """Mount point of the application, decoded (``SCRIPT_NAME``)."""
+
+    # WebSocket (RFC 6455)
+    max_frame_size: int = 1 * MIB
+    """Payload of one frame; more closes the socket with 1009."""
+    max_message_size: int = 1 * MIB
+    """Payload of one message after reassembly; more closes the socket with 1009."""
+    max_fragments: int = 1024
+    """Frames of one message; more closes the socket with 1008."""
+    handshake_timeout: float = 20.0
+    """From the request to the consumer's decision; later is refused with 503."""
+    max_handshakes: int = 1000
+    """Handshakes waiting for a decision at once; more are refused with 503."""
+    close_timeout: float = 5.0
+    """From our close frame to the peer's; then the transport is aborted."""
+    ping_interval: float = 20.0
+    """Silence from the peer after which it is sent a ping; 0 turns pings off."""
+    ping_timeout: float = 30.0
+    """From a ping to its pong; then the socket is gone."""
+    subprotocols: tuple[str, ...] = ()
+    """Subprotocols the server offers, in its order of preference."""
+
+    # Lanes: events of one WebSocket that wait for the application
+    max_lane_messages: int = 64
+    """Events waiting in one lane before its socket is not read any more."""
+    max_lane_size: int = 256 * KIB
+    """Bytes waiting in one lane before its socket is not read any more."""
+    max_lanes_size: int = 64 * MIB
+    """Bytes waiting and under way in all lanes before no socket is read any more."""
+    max_batch_messages: int = 32
+    """Queued events that leave a lane together."""
+    max_batch_size: int = 64 * KIB
+    """Bytes of queued events that leave a lane together."""
+
+    # Outgoing
+    max_write_size: int = 1 * MIB
+    """Unsent bytes of one connection; a WebSocket beyond it is closed with 1013."""
+    max_pending_messages: int = 256
+    """Messages that wait for a socket whose handshake is not decided."""
+
+    # Origin (RFC 6454) of browser handshakes
+    allowed_hosts: tuple[str, ...] = ()
+    """Django's ``ALLOWED_HOSTS``; only concrete names open anything to a foreign page."""
+    trusted_origins: tuple[str, ...] = ()
+    """Django's ``CSRF_TRUSTED_ORIGINS``."""
+    debug: bool = False
+    """Loopback pages may connect to any host; refusals explain themselves to the client."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, (int, float)) and not isinstance(value, bool) and value < 0:
+                raise ValueError(f"{field.name} must not be negative, not {value!r}")

@@ -1,0 +1,155 @@
+"""From inboxes to connections: direct messages at once, group messages in slices.
+
+A message to ten thousand members is one frame written ten thousand times. It is written in slices of about a
+millisecond, so that everybody else is served between them; and whatever else comes for a member that still waits
+writes that member's share first, so order is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from channel_layers import codec
+from channel_layers.envelope import DONE, GAP, GROUP, Envelope
+from channel_layers.exceptions import InvalidContent
+from channel_layers.inbox import Inbox
+from channel_layers.losses import Losses
+from channel_layers.messages import WEBSOCKET_KIND, check_reply_of_kind
+from channel_layers.names import inbox_kind
+from daphne.websocket import data_frame
+
+logger = logging.getLogger("daphne.delivery")
+
+SLICE: Final = 0.001
+"""Seconds of writing before others get their turn."""
+STRIDE: Final = 16
+"""Members between two looks at the clock."""
+MAX_FANOUTS: Final = 8
+"""Group messages partly written before the inbox is not read any more."""
+
+
+class Connection(Protocol):
+    """What a reply channel leads to."""
+
+    def deliver(self, content: dict[str, Any], frame: bytes | None, from_group: bool) -> None:
+        """Act on a message."""
+
+    def settle(self, envelope: Envelope) -> None:
+        """The event under way is done."""
+
+    def close(self, code: int, reason: str, by: str) -> None:
+        """End the connection."""
+
+
+class FanOut:
+    """A group message and the members that have not got it yet."""
+
+    __slots__ = ("content", "frame", "waiting")
+
+    def __init__(self, content: dict[str, Any], frame: bytes | None, channels: Sequence[str]) -> None:
+        self.content = content
+        self.frame = frame
+        self.waiting = dict.fromkeys(channels)
+
+
+class Delivery:
+    """The reading half of a server's connection to the layer."""
+
+    def __init__(self, connections: Mapping[str, Connection], losses: Losses) -> None:
+        self._connections = connections
+        self._losses = losses
+        self._fanouts: deque[FanOut] = deque()
+        self._loop = asyncio.get_running_loop()
+
+    async def run(self, inbox: Inbox) -> None:
+        """Deliver what arrives in ``inbox``, until cancelled."""
+        kind = inbox_kind(inbox.name)
+        while True:
+            for channels, envelope in await inbox.areceive():
+                while envelope.kind == GROUP and len(self._fanouts) >= MAX_FANOUTS:
+                    await asyncio.sleep(0)
+                try:
+                    self._deliver(kind, channels, envelope)
+                except Exception:  # one message must not end the delivery of all others
+                    logger.exception("a message from %s could not be delivered", envelope.route or "outside a consumer")
+
+    def _deliver(self, kind: str, channels: Sequence[str], envelope: Envelope) -> None:
+        if envelope.kind == GROUP:
+            self._deliver_group(kind, channels, envelope)
+            return
+        channel = channels[0]
+        if self._fanouts:
+            for member in channels:
+                self._catch_up(member)
+        connection = self._connections.get(channel)
+        if connection is None:
+            return
+        if envelope.kind == DONE:
+            connection.settle(envelope)
+        elif envelope.kind == GAP:
+            self._close_members(channels, envelope.target)
+        else:
+            connection.deliver(codec.decode(envelope.content), None, False)
+
+    def _deliver_group(self, kind: str, channels: Sequence[str], envelope: Envelope) -> None:
+        content = codec.decode(envelope.content)
+        if not self._is_valid(kind, content, envelope):
+            return
+        frame = data_frame(content) if kind == WEBSOCKET_KIND else None
+        if self._fanouts or len(channels) > STRIDE:
+            self._fanouts.append(FanOut(content, frame, channels))
+            if len(self._fanouts) == 1:
+                self._write_slice()
+        else:
+            for channel in channels:
+                self._write(channel, content, frame)
+
+    def _is_valid(self, kind: str, content: dict[str, Any], envelope: Envelope) -> bool:
+        """Log what a group's sender could not know: the members are of a kind that has no use for this key."""
+        try:
+            check_reply_of_kind(kind, content)
+        except InvalidContent as error:
+            sender = envelope.route or "a process outside consumers"
+            self._losses.count("bad group message", f"group {envelope.target!r}, sent by {sender}: {error}")
+            return False
+        return True
+
+    def _write_slice(self) -> None:
+        deadline = time.perf_counter() + SLICE
+        while self._fanouts:
+            fanout = self._fanouts[0]
+            while fanout.waiting:
+                for _ in range(min(STRIDE, len(fanout.waiting))):
+                    self._write(fanout.waiting.popitem()[0], fanout.content, fanout.frame)
+                if time.perf_counter() > deadline:
+                    self._loop.call_soon(self._write_slice)
+                    return
+            self._fanouts.popleft()
+
+    def _catch_up(self, channel: str) -> None:
+        """Write the share of one member of every fan-out it still waits for."""
+        for fanout in self._fanouts:
+            if channel in fanout.waiting:
+                del fanout.waiting[channel]
+                self._write(channel, fanout.content, fanout.frame)
+
+    def _write(self, channel: str, content: dict[str, Any], frame: bytes | None) -> None:
+        connection = self._connections.get(channel)
+        if connection is None:
+            return
+        try:
+            connection.deliver(content, frame, True)
+        except Exception:  # one member must not end the slice of the others
+            logger.exception("a group message could not be delivered to a member")
+
+    def _close_members(self, channels: Sequence[str], group: str) -> None:
+        """Members that missed messages must not go on as if nothing had happened."""
+        for channel in channels:
+            connection = self._connections.get(channel)
+            if connection is not None:
+                connection.close(1012, "messages were lost", f"server (messages of group {group!r} were lost)")

@@ -1,0 +1,57 @@
+"""Requests as channel-layer messages (formats: :mod:`channel_layers.messages`)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from daphne.access import Address
+from daphne.config import Config
+from daphne.http import Request
+
+
+def peer_of(transport: asyncio.BaseTransport) -> Address:
+    """Return the client's address, or ``None`` on a unix socket."""
+    return _address(transport.get_extra_info("peername"))
+
+
+def http_request(
+    request: Request, channel: str, transport: asyncio.BaseTransport, config: Config
+) -> dict[str, Any]:
+    """Return the ``http.request`` message of ``request`` without its body."""
+    content = _common(request, transport, config)
+    content["reply_channel"] = channel
+    content["http_version"] = request.http_version
+    content["method"] = request.method
+    content["path"] = request.path
+    content["scheme"] = "https" if _is_tls(transport) else "http"
+    return content
+
+
+def websocket_connect(
+    request: Request, transport: asyncio.BaseTransport, config: Config, subprotocols: list[str]
+) -> dict[str, Any]:
+    """Return the ``websocket.connect`` message of ``request``; its lane adds reply channel, path and order."""
+    content = _common(request, transport, config)
+    content["scheme"] = "wss" if _is_tls(transport) else "ws"
+    content["subprotocols"] = subprotocols
+    return content
+
+
+def _common(request: Request, transport: asyncio.BaseTransport, config: Config) -> dict[str, Any]:
+    return {
+        "query_string": request.query_string,
+        "root_path": config.root_path,
+        "headers": request.headers,
+        "client": peer_of(transport),
+        "server": _address(transport.get_extra_info("sockname")),
+    }
+
+
+def _address(name: object) -> Address:
+    """Return host and port of a socket name; those of IPv6 have four parts, of unix sockets none."""
+    return (str(name[0]), int(name[1])) if isinstance(name, tuple) and len(name) >= 2 else None
+
+
+def _is_tls(transport: asyncio.BaseTransport) -> bool:
+    return transport.get_extra_info("ssl_object") is not None

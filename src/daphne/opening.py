@@ -1,0 +1,196 @@
+"""A WebSocket whose handshake waits for the application's decision.
+
+Only ``accept`` or ``close`` from a consumer decides at once. Everything else that is addressed to the socket waits,
+bounded and in order; the end of the connect consumer decides: a plain function that returned has accepted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from channel_layers.envelope import LOST, RAISED, RETURNED, UNDECIDED, UNROUTED, Envelope
+from daphne import access, events
+from daphne.connection import LaneConnection
+from daphne.handshake import accept_response, check_subprotocol, choose_subprotocol
+from daphne.http import Request
+from daphne.lane import CONNECT, Lane
+from daphne.outbox import NoWorker
+from daphne.response import Response, error_page
+from daphne.websocket import ABNORMAL, WebSocketConnection
+
+if TYPE_CHECKING:
+    from daphne.server import Server
+
+_REFUSALS: Final = {
+    RAISED: (500, "its connect consumer raised"),
+    UNROUTED: (404, "no route matches"),
+    LOST: (503, "the worker that had it died"),
+}
+
+
+class OpeningHandshake(LaneConnection):
+    """The phase before the 101 (RFC 6455 section 4.2.2)."""
+
+    __slots__ = ("_deadline", "_decided", "_early", "_key", "_offered", "_pending", "_refused")
+
+    def __init__(self, server: Server, transport: asyncio.Transport, channel: str, request: Request, key: str) -> None:
+        super().__init__(server, transport, Lane(channel, request.path))
+        self._key = key
+        self._offered: list[str] = []
+        self._early = bytearray()
+        self._pending: list[tuple[dict[str, Any], bool]] = []
+        self._decided = False
+        self._refused = False
+
+    def start(self, request: Request, offered: list[str], early: bytes) -> None:
+        """Ask the application; ``offered`` are the client's subprotocols, ``early`` what came behind the request."""
+        self._offered = offered
+        self._server.handshakes += 1
+        self._server.deadlines.within(self._server.config.handshake_timeout, self)
+        self._push(CONNECT, events.websocket_connect(request, self._transport, self._server.config, offered))
+        if early:
+            self.data_received(early)
+
+    # -- from the peer ---------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Keep frames that arrive before the decision, a bounded number of bytes of them."""
+        self._early += data
+        if len(self._early) >= self._server.config.max_lane_size:
+            self._pause_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone, or was refused."""
+        if not self._decided:
+            self._end()
+            text = "the client left before the decision"
+            self._server.log(access.websocket_refused(self.lane.path, None, 0, text))
+        self._drained_or_waiting()
+
+    def on_deadline(self, now: float) -> float | None:
+        """No decision in time."""
+        limit = self._server.config.handshake_timeout
+        self.refuse(503, f"no decision within {limit:g} s (handshake_timeout)")
+        return None
+
+    # -- from the application --------------------------------------------------------------------------------------
+
+    def deliver(self, content: dict[str, Any], frame: bytes | None, from_group: bool) -> None:
+        """Decide, or let the message wait for the decision."""
+        if self._decided:
+            return
+        if from_group or not self._decides(content):
+            self._wait(content, from_group)
+
+    def _decides(self, content: dict[str, Any]) -> bool:
+        """Act on ``accept`` and ``close`` (protocol of the 1.x specification, while the handshake is pending)."""
+        closes = bool(content.get("close"))
+        if content.get("accept") is False or (closes and not _has_data(content) and not content.get("accept")):
+            why = content.get("reason") or "its consumer refused"
+            self._refused = True
+            self.refuse(content.get("status") or 403, why, content.get("headers") or (), content.get("body"))
+        elif content.get("accept") or closes:
+            self._accept(content)
+        else:
+            return False
+        return True
+
+    def _wait(self, content: dict[str, Any], from_group: bool) -> None:
+        limit = self._server.config.max_pending_messages
+        if len(self._pending) >= limit:
+            self.refuse(503, f"{limit} messages waited for its decision (max_pending_messages)")
+        else:
+            self._pending.append((content, from_group))
+
+    def _connect_ended(self, outcome: int) -> None:
+        if outcome in (RETURNED, UNDECIDED):
+            if self._decided and not self._refused:
+                self._push_disconnect(ABNORMAL, "")
+            elif not self._decided and (outcome == RETURNED or self._was_answered()):
+                self._accept({})
+        elif not self._decided:
+            self.refuse(*_REFUSALS[outcome])
+
+    def _was_answered(self) -> bool:
+        """Return whether a consumer has sent data, which accepts where nothing else decides (1.1.8's rule)."""
+        return any(not from_group and _has_data(content) for content, from_group in self._pending)
+
+    def unserved(self, envelope: Envelope) -> bool:
+        """A handshake does not wait long for a first worker."""
+        return not self._decided
+
+    def refused(self, envelope: Envelope, error: Exception) -> None:
+        """The layer did not take the connect event, or gave it back because nobody reads it."""
+        self.refuse(503, f"{error}; start one with: python manage.py runworker" if isinstance(error, NoWorker) else str(error))
+        super().refused(envelope, error)
+
+    # -- the decision ----------------------------------------------------------------------------------------------
+
+    def _accept(self, content: dict[str, Any]) -> None:
+        try:
+            head = accept_response(self._key, self._subprotocol(content), _pairs(content.get("headers")))
+        except ValueError as error:
+            self.refuse(500, f"its consumer's answer cannot be sent: {error}")
+            return
+        self._end()
+        socket = WebSocketConnection(self._server, self._transport, self.lane)
+        socket.open(head, content, self._pending, bytes(self._early))
+
+    def _subprotocol(self, content: dict[str, Any]) -> str | None:
+        chosen: str | None = content.get("subprotocol")
+        if chosen is None:
+            return choose_subprotocol(self._offered, self._server.config.subprotocols)
+        check_subprotocol(chosen, self._offered)
+        return chosen
+
+    def refuse(self, status: int, why: str, headers: Iterable[Any] = (), body: bytes | None = None) -> None:
+        """Answer with ``status`` and close; ``why`` is for the log, strangers learn it only in debug."""
+        if self._decided:
+            return
+        self._end()
+        self._server.log(access.websocket_refused(self.lane.path, events.peer_of(self._transport), status, why))
+        if not self._transport.is_closing():
+            self._transport.write(_refusal(status, why if self._server.config.debug else "", _pairs(headers), body))
+            self._transport.close()
+
+    def close(self, code: int, reason: str, by: str) -> None:
+        """The server ends before the decision."""
+        self.refuse(503, by)
+
+    def _end(self) -> None:
+        """The handshake is over, whatever the decision; a refused socket is no member of any group from here on."""
+        self._decided = True
+        self._server.handshakes -= 1
+        self._server.deadlines.cancel(self)
+        self._resume_reading()
+
+    def _drained(self) -> None:
+        if self._decided and self._transport.is_closing():
+            self._server.forget(self.channel)
+
+    def _drained_or_waiting(self) -> None:
+        self._server.retire(self.channel)
+        if self.lane.idle:
+            self._server.forget(self.channel)
+
+    def _may_read(self) -> bool:
+        return len(self._early) < self._server.config.max_lane_size
+
+
+def _has_data(content: dict[str, Any]) -> bool:
+    return bool(content.get("text") or content.get("bytes"))
+
+
+def _pairs(headers: Iterable[Any] | None) -> list[tuple[bytes, bytes]]:
+    return [(name, value) for name, value in headers or ()]
+
+
+def _refusal(status: int, why: str, headers: list[tuple[bytes, bytes]], body: bytes | None) -> bytes:
+    if body is None:
+        page, body = error_page(status, why or "The connection was not accepted.")
+        headers = [*headers, *page]
+    if status == 503:
+        headers = [*headers, (b"Retry-After", b"1")]
+    return Response("GET", "1.1", keep_alive=False).start(status, headers, body)

@@ -1,0 +1,159 @@
+"""Events on their way: everything of one turn of the loop leaves in one write, and each is owned until it is done."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from channel_layers.base import BaseChannelLayer
+from channel_layers.envelope import Envelope
+
+logger = logging.getLogger("daphne.outbox")
+
+OVERDUE: Final = 1.0
+"""Seconds an event may be under way before the layer is asked whether it still exists, once a second."""
+GRACE: Final = 5.0
+"""Seconds a request waits for a first worker, so that a deploy need not show."""
+
+
+class Owner(Protocol):
+    """A connection that owns the event it has sent until a worker has settled it."""
+
+    def refused(self, envelope: Envelope, error: Exception) -> None:
+        """The layer did not take the event."""
+
+    def lost(self, envelope: Envelope) -> None:
+        """The event was taken by a worker that died, or vanished with the layer."""
+
+    def unserved(self, envelope: Envelope) -> bool:
+        """No live worker reads the event's channel; return whether to take it back, so that it never runs."""
+
+
+class Outbox:
+    """The writing half of a server's connection to the layer."""
+
+    def __init__(self, layer: BaseChannelLayer, owner_of: Callable[[str], Owner | None]) -> None:
+        self._layer = layer
+        self._owner_of = owner_of
+        self._batch: list[Envelope] = []
+        self._filled = asyncio.Event()
+        self._under_way: dict[str, tuple[float, Envelope]] = {}
+        self._suspects: set[tuple[str, int]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._check_timer: asyncio.TimerHandle | None = None
+        self._checks: set[asyncio.Task[None]] = set()
+        self._unserved: set[str] = set()
+
+    def post(self, envelope: Envelope) -> None:
+        """Send an event in this turn's write and own it until :meth:`settled`."""
+        self._batch.append(envelope)
+        self._under_way[envelope.owner] = self._loop.time(), envelope
+        if not self._filled.is_set():
+            self._filled.set()
+        if self._check_timer is None:
+            self._check_timer = self._loop.call_later(OVERDUE, self._start_check)
+
+    def send(self, envelope: Envelope) -> None:
+        """Send a message that nobody answers in this turn's write."""
+        self._batch.append(envelope)
+        self._filled.set()
+
+    def settled(self, owner: str) -> None:
+        """The event of ``owner`` is done."""
+        self._under_way.pop(owner, None)
+
+    @property
+    def under_way(self) -> int:
+        """How many events are not settled."""
+        return len(self._under_way)
+
+    async def run(self) -> None:
+        """Write what each turn of the loop has gathered, until cancelled."""
+        while True:
+            await self._filled.wait()
+            self._filled.clear()
+            batch, self._batch = self._batch, []
+            for envelope, error in await self._layer.awrite(batch):
+                self._refused(envelope, error)
+
+    def close(self) -> None:
+        """Stop looking after events under way."""
+        if self._check_timer is not None:
+            self._check_timer.cancel()
+        for check in self._checks:
+            check.cancel()
+
+    def _refused(self, envelope: Envelope, error: Exception) -> None:
+        self._under_way.pop(envelope.owner, None)
+        owner = self._owner_of(envelope.owner)
+        if owner is not None:
+            owner.refused(envelope, error)
+
+    def _start_check(self) -> None:
+        self._check_timer = None
+        check = self._loop.create_task(self._check())
+        self._checks.add(check)
+        check.add_done_callback(self._checks.discard)
+
+    async def _check(self) -> None:
+        """Look after events that have been under way for a while. Runs once a second while there are any."""
+        deadline = self._loop.time() - OVERDUE
+        overdue = [envelope for since, envelope in self._under_way.values() if since <= deadline]
+        try:
+            if overdue:
+                await self._find_lost(overdue)
+                await self._find_unserved()
+        except OSError as error:
+            logger.warning("events under way could not be looked after: %s", error)
+        if self._under_way and self._check_timer is None:
+            self._check_timer = self._loop.call_later(OVERDUE, self._start_check)
+
+    async def _find_lost(self, overdue: list[Envelope]) -> None:
+        """Give up events that were missing twice running: once may be a message between two queues."""
+        missing = await self._layer.afind_lost(overdue)
+        for envelope in missing:
+            owner = self._owner_of(envelope.owner)
+            if (envelope.owner, envelope.token) in self._suspects and self._owns(envelope) and owner is not None:
+                self._layer.losses.count("event lost", f"an event on {envelope.target!r} was taken and never finished")
+                self.settled(envelope.owner)
+                owner.lost(envelope)
+        self._suspects = {(envelope.owner, envelope.token) for envelope in missing}
+
+    async def _find_unserved(self) -> None:
+        """Say which channels have no worker; take back what its connection does not want to wait with."""
+        deadline = self._loop.time() - GRACE
+        waiting = [envelope for since, envelope in self._under_way.values() if since <= deadline]
+        served = {channel for worker in await self._layer.aprocesses() for channel in worker.channels}
+        self._note_unserved({envelope.target for envelope in waiting} - served)
+        for envelope in waiting:
+            owner = self._owner_of(envelope.owner)
+            if envelope.target not in served and owner is not None and owner.unserved(envelope):
+                await self._take_back(envelope, owner)
+
+    async def _take_back(self, envelope: Envelope, owner: Owner) -> None:
+        if await self._layer.aretract(envelope) and self._owns(envelope):
+            self.settled(envelope.owner)
+            owner.refused(envelope, NoWorker(envelope.target))
+
+    def _owns(self, envelope: Envelope) -> bool:
+        return self._under_way.get(envelope.owner, (0.0, None))[1] is envelope
+
+    def _note_unserved(self, unserved: set[str]) -> None:
+        for channel in sorted(unserved - self._unserved):
+            logger.warning("no worker reads %s; start one with: python manage.py runworker", channel)
+        for channel in sorted(self._unserved - unserved):
+            logger.info("%s is read again", channel)
+        self._unserved = unserved
+
+
+class NoWorker(Exception):
+    """No worker reads the channel."""
+
+    def __init__(self, channel: str) -> None:
+        super().__init__(channel)
+        self.channel = channel
+
+    def __str__(self) -> str:
+        return f"no worker reads {self.channel}"

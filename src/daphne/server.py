@@ -1,0 +1,158 @@
+"""An interface server: one loop, one layer, any number of sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import platform
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
+
+from channel_layers.base import BaseChannelLayer
+from channel_layers.losses import Losses
+from channel_layers.messages import HTTP_KIND, WEBSOCKET_KIND
+from channel_layers.registry import HEARTBEAT_INTERVAL, Announcement
+from daphne.access import AccessLog, log_access
+from daphne.config import Config
+from daphne.connection import LaneConnection
+from daphne.deadlines import Deadlines
+from daphne.delivery import Delivery
+from daphne.http_connection import HttpConnection
+from daphne.outbox import Outbox
+
+try:
+    from uvloop import new_event_loop
+except ImportError:  # where uvloop does not exist: Windows, PyPy
+    from asyncio import new_event_loop  # type: ignore[assignment]  # the same without the narrower return type
+
+__all__ = ["Server", "new_event_loop"]
+
+logger = logging.getLogger("daphne.server")
+
+BACKLOG: Final = 2048
+DRAIN_TIMEOUT: Final = 10.0
+"""Seconds that requests in flight and closing handshakes get when the server ends."""
+
+
+class Server:
+    """Sockets of one process and everything they share.
+
+    ``connections`` maps reply channels to what they lead to. Sizes are bytes: ``lanes_size`` of events that wait or
+    are under way, ``bodies_size`` of request bodies not yet sent on; ``handshakes`` counts undecided ones.
+    """
+
+    def __init__(self, layer: BaseChannelLayer, config: Config, log: AccessLog = log_access) -> None:
+        self.layer = layer
+        self.config = config
+        self.log = log
+        self.loop = asyncio.get_running_loop()
+        self.losses = Losses(logging.getLogger("daphne"))
+        self.connections: dict[str, LaneConnection | HttpConnection] = {}
+        self.transports: dict[HttpConnection, None] = {}
+        self.paused: dict[str, LaneConnection] = {}
+        self.handshakes = 0
+        self.lanes_size = 0
+        self.bodies_size = 0
+        self.sockets = layer.open_inbox(WEBSOCKET_KIND)
+        self.requests = layer.open_inbox(HTTP_KIND)
+        self.deadlines = Deadlines(self.loop)
+        self.outbox = Outbox(layer, self.connections.get)
+        self._delivery = Delivery(self.connections, self.losses)
+        self._listeners: list[asyncio.Server] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._reads: frozenset[str] | None = None
+        self._emptied = asyncio.Event()
+
+    async def start(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept connections on bound ``sockets``."""
+        await self._beat()
+        coroutines = (
+            self.outbox.run(),
+            self._delivery.run(self.sockets),
+            self._delivery.run(self.requests),
+            self._heartbeat(),
+        )
+        self._tasks = [self.loop.create_task(coroutine) for coroutine in coroutines]
+        for sock in sockets:
+            factory = lambda: HttpConnection(self)  # noqa: E731 -- create_server wants a factory
+            self._listeners.append(await self.loop.create_server(factory, sock=sock, backlog=BACKLOG))
+
+    async def stop(self) -> None:
+        """End in order: stop accepting, let requests finish, close sockets with 1012, say so to the layer."""
+        for listener in self._listeners:
+            listener.close()
+        for http in list(self.transports):
+            http.close(1012, "", "server (stops)")
+        for connection in list(self.connections.values()):
+            connection.close(1012, "server restarts", "server (stops)")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_TIMEOUT):
+                await self._until_empty()
+        await self.layer.awithdraw(self.layer.process)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.outbox.close()
+        self.deadlines.close()
+        self.sockets.close()
+        self.requests.close()
+
+    # -- what connections share ------------------------------------------------------------------------------------
+
+    def is_read(self, channel: str) -> bool:
+        """Return whether workers read ``channel``; while none has announced itself, the next may."""
+        return self._reads is None or channel in self._reads
+
+    def retire(self, channel: str) -> None:
+        """End the memberships of a socket; its last events may still be under way."""
+        self.sockets.retire(channel)
+
+    def forget(self, channel: str) -> None:
+        """Give a reply channel up: its last event is settled, or its request answered."""
+        inbox = self.requests if channel.startswith(self.requests.name) else self.sockets
+        inbox.forget(channel)
+        self.outbox.settled(channel)
+        self.connections.pop(channel, None)
+        if not self.connections:
+            self._emptied.set()
+
+    def lanes_are_full(self) -> bool:
+        """Return whether the lanes together hold as much as they may."""
+        return self.lanes_size >= self.config.max_lanes_size
+
+    def release(self, size: int) -> None:
+        """Give back ``size`` bytes of the lanes' budget; sockets that waited for it are read again."""
+        was_full = self.lanes_are_full()
+        self.lanes_size -= size
+        if was_full and not self.lanes_are_full():
+            for connection in list(self.paused.values()):
+                connection.reconsider_reading()
+
+    # -- heartbeat -------------------------------------------------------------------------------------------------
+
+    async def _heartbeat(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_INTERVAL)
+            try:
+                await self._beat()
+            except OSError as error:
+                logger.warning("no heartbeat: %s", error)
+
+    async def _beat(self) -> None:
+        """Say that this process is alive, learn what the workers read, and leave groups nobody here is in."""
+        announcement = Announcement(
+            self.layer.process, connections=len(self.connections), host=platform.node(), pid=os.getpid()
+        )
+        await self.layer.aannounce(announcement)
+        read = {channel for process in await self.layer.aprocesses() for channel in process.channels}
+        self._reads = frozenset(read) if read else None
+        self.sockets.beat()
+        self.requests.beat()
+
+    async def _until_empty(self) -> None:
+        while self.connections:
+            self._emptied.clear()
+            await self._emptied.wait()
