@@ -44,7 +44,7 @@ class Envelope(msgspec.Struct, array_like=True, gc=False):
 
     ``content`` is encoded by :mod:`channel_layers.codec`: one dict, or a list of dicts for events of one lane that
     leave together. ``owner`` is the reply channel this concerns and ``token`` the number of the event within its
-    lane. ``session`` is the lane's signed connection session. ``route`` names the sender's consumer, ``trace`` is a
+    lane; a MESSAGE with a token also settles that event of its target, as a DONE behind it would. ``session`` is the lane's signed connection session. ``route`` names the sender's consumer, ``trace`` is a
     W3C traceparent, ``time`` is the layer's clock in seconds, ``run`` the run of the layer it was written in,
     ``without`` lists members a group message leaves out, and ``attempt`` counts how often a consumer asked for the
     message again.
@@ -71,6 +71,7 @@ class Done(msgspec.Struct, array_like=True, gc=False):
     handled: int = 0
 
 
+_RETURNED = Done()
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Done)
 
@@ -83,6 +84,11 @@ def done(
     return Envelope(DONE, owner, content, owner, token, session)
 
 
+def carries(message: Envelope, settlement: Envelope) -> bool:
+    """Return whether ``message`` can settle what ``settlement`` settles: both go to one connection, all went well."""
+    return message.kind == MESSAGE and message.target == settlement.target and not settlement.content
+
+
 def read_done(envelope: Envelope) -> Done:
     """Return how the event that ``envelope`` settles ended."""
-    return _decoder.decode(envelope.content) if envelope.content else Done()
+    return _decoder.decode(envelope.content) if envelope.kind == DONE and envelope.content else _RETURNED

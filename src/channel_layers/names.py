@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import count
 
 from channel_layers.exceptions import InvalidName
@@ -27,6 +28,8 @@ _ALLOWED = "ASCII letters, digits, '-', '_' and '.', and one '!' or '?' between 
 
 def check_channel(name: object) -> str:
     """Return ``name`` if messages can be sent to it, else raise :exc:`InvalidName`."""
+    if type(name) is str and _is_channel(name):
+        return name
     return _checked(name, _CHANNEL, "channel name")
 
 
@@ -91,6 +94,11 @@ class Keys:
 
     def __next__(self) -> str:
         return f"{next(self._serial):x}{os.urandom(8).hex()}"
+
+
+@lru_cache(maxsize=4096)  # every send checks a name, mostly one of the few that were sent to a moment ago
+def _is_channel(name: str) -> bool:
+    return len(name) <= MAX_CHANNEL_LENGTH and _CHANNEL.match(name) is not None
 
 
 def _checked(

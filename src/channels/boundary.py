@@ -8,7 +8,6 @@ context a tenth of one). Database connections live in the thread: they are looke
 from __future__ import annotations
 
 from contextvars import Context, copy_context
-from inspect import iscoroutinefunction
 from typing import Any
 
 from django.core.signals import got_request_exception
@@ -18,7 +17,7 @@ from django.db.backends.signals import connection_created
 from channels.loop import run_on_loop
 from channels.message import Message
 from channels.pending import Pending, current
-from channels.routing import Consumer
+from channels.routing import Route
 from channels.signals import consumer_finished, consumer_started
 
 
@@ -31,17 +30,17 @@ class Boundary:
         current.set(pending)
         self._context: Context = copy_context()
 
-    def call(self, consumer: Consumer, message: Message, kwargs: dict[str, Any]) -> None:
-        """Call ``consumer`` between two boundaries."""
+    def call(self, route: Route, message: Message, kwargs: dict[str, Any]) -> None:
+        """Call the consumer of ``route`` between two boundaries."""
         if self._pending.uses_database:
             close_old_connections()
         if consumer_started.receivers:
             consumer_started.send(self._sender, environ={})
         try:
-            if iscoroutinefunction(consumer):
-                run_on_loop(consumer(message, **kwargs), self._context.copy())
+            if route.is_async:
+                run_on_loop(route.consumer, message, kwargs, self._context.copy())
             else:
-                self._context.copy().run(consumer, message, **kwargs)
+                self._context.copy().run(route.consumer, message, **kwargs)
         finally:
             if consumer_finished.receivers:
                 consumer_finished.send(self._sender)

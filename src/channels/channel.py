@@ -9,7 +9,7 @@ from channel_layers.base import BaseChannelLayer
 from channel_layers.envelope import Envelope
 from channel_layers.slot import Refused
 from channels.layers import DEFAULT_CHANNEL_LAYER, ChannelLayerWrapper, channel_layers
-from channels.pending import running
+from channels.pending import Pending, running
 from channels.readers import warn_if_unread
 
 Layer: TypeAlias = ChannelLayerWrapper | BaseChannelLayer
@@ -23,15 +23,11 @@ class _Sender:
         self, name: str | bytes, alias: str = DEFAULT_CHANNEL_LAYER, channel_layer: Layer | None = None
     ) -> None:
         self.name = name.decode("ascii") if isinstance(name, bytes) else name
-        self.channel_layer: Layer = channel_layer or channel_layers[alias]
+        layer: Layer = channel_layer or channel_layers[alias]
+        self.channel_layer = layer
+        self._layer = layer.channel_layer if isinstance(layer, ChannelLayerWrapper) else layer
 
-    @property
-    def _layer(self) -> BaseChannelLayer:
-        layer = self.channel_layer
-        return layer.channel_layer if isinstance(layer, ChannelLayerWrapper) else layer
-
-    def _send(self, envelope: Envelope, immediately: bool) -> None:
-        pending = running()
+    def _send(self, envelope: Envelope, pending: Pending | None, immediately: bool) -> None:
         if pending is None:
             _raise(self._layer.write([envelope]))
         elif immediately:
@@ -39,8 +35,7 @@ class _Sender:
         else:
             pending.add(self._layer, envelope)
 
-    async def _asend(self, envelope: Envelope) -> None:
-        pending = running()
+    async def _asend(self, envelope: Envelope, pending: Pending | None) -> None:
         if pending is None:
             _raise(await self._layer.awrite([envelope]))
         else:
@@ -59,14 +54,15 @@ class Channel(_Sender):
         Raises :exc:`~channel_layers.exceptions.InvalidContent` (a ``TypeError`` and ``ValueError``) naming the value
         that cannot travel, ``MessageTooLarge``, and, when it leaves at once, ``ChannelFull``.
         """
-        self._send(self._envelope(content), immediately)
+        pending = running()
+        self._send(self._envelope(content, pending), pending, immediately)
 
     async def asend(self, content: Content) -> None:
         """As :meth:`send`; it leaves at once, behind what the consumer has sent before."""
-        await self._asend(self._envelope(content))
-
-    def _envelope(self, content: Content) -> Envelope:
         pending = running()
+        await self._asend(self._envelope(content, pending), pending)
+
+    def _envelope(self, content: Content, pending: Pending | None) -> Envelope:
         if "!" not in self.name:
             warn_if_unread(self.name, self.channel_layer)
         return self._layer.message(self.name, content, pending.route if pending else "")
@@ -83,34 +79,35 @@ class Group(_Sender):
 
     def add(self, channel: Channel | str) -> None:
         """Make ``channel`` a member, now and not when the consumer returns."""
-        self._send(self._layer.joining(self.name, self._member(channel)), immediately=True)
+        self._send(self._layer.joining(self.name, self._member(channel)), running(), immediately=True)
 
     async def aadd(self, channel: Channel | str) -> None:
         """As :meth:`add`."""
-        await self._asend(self._layer.joining(self.name, self._member(channel)))
+        await self._asend(self._layer.joining(self.name, self._member(channel)), running())
 
     def discard(self, channel: Channel | str) -> None:
         """Take ``channel`` out, now; not a member is no error."""
-        self._send(self._layer.leaving(self.name, self._member(channel)), immediately=True)
+        self._send(self._layer.leaving(self.name, self._member(channel)), running(), immediately=True)
 
     async def adiscard(self, channel: Channel | str) -> None:
         """As :meth:`discard`."""
-        await self._asend(self._layer.leaving(self.name, self._member(channel)))
+        await self._asend(self._layer.leaving(self.name, self._member(channel)), running())
 
     def send(self, content: Content, immediately: bool = False, without: Sequence[Channel | str] = ()) -> None:
         """Send a dict to every member but those in ``without``; see :meth:`Channel.send`. Never ``ChannelFull``."""
-        self._send(self._envelope(content, without), immediately)
+        pending = running()
+        self._send(self._envelope(content, without, pending), pending, immediately)
 
     async def asend(self, content: Content, without: Sequence[Channel | str] = ()) -> None:
         """As :meth:`send`; it leaves at once, behind what the consumer has sent before."""
-        await self._asend(self._envelope(content, without))
+        pending = running()
+        await self._asend(self._envelope(content, without, pending), pending)
 
     def channels(self) -> list[str]:
         """Return the names of the members, asked of the processes that hold them."""
         return self._layer.group_channels(self.name)
 
-    def _envelope(self, content: Content, without: Sequence[Channel | str]) -> Envelope:
-        pending = running()
+    def _envelope(self, content: Content, without: Sequence[Channel | str], pending: Pending | None) -> Envelope:
         warn_if_unread(None, self.channel_layer)
         names = [_name(channel) for channel in without]
         return self._layer.group_message(self.name, content, names, pending.route if pending else "")

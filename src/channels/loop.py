@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextvars import Context
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from channels.message import Message
 
 
-def run_on_loop(coroutine: Coroutine[Any, Any, Any], context: Context) -> Any:
-    """Run ``coroutine`` in ``context`` on the loop of this process; return its result or raise its exception."""
+def run_on_loop(
+    consumer: Callable[..., Any], message: Message, kwargs: dict[str, Any], context: Context
+) -> Any:
+    """Run an ``async def`` consumer in ``context`` on the loop of this process; return its result or raise."""
     loop = _loops.get()
     result: Future[Any] = Future()
+    coroutine: Coroutine[Any, Any, Any] = consumer(message, **kwargs)
     loop.call_soon_threadsafe(_start, loop, coroutine, context, result)
     return result.result()
 

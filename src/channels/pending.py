@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from django.db import connections
 
 from channel_layers.base import BaseChannelLayer
-from channel_layers.envelope import Envelope
+from channel_layers.envelope import Envelope, carries
 from channel_layers.slot import Refused
 
 Report = Callable[[Refused], None]
@@ -45,12 +45,23 @@ class Pending:
         self._mark = len(self._envelopes)
         self._others_mark = len(self._others)
 
-    def end(self, envelope: Envelope | None) -> None:
-        """The consumer has ended; ``envelope`` settles its event, behind everything it sent."""
+    def end(self) -> None:
+        """The consumer has ended."""
         self.route = ""
-        if envelope is not None:
-            self._envelopes.append(envelope)
         self._eligible = None
+
+    def end_with(self, settlement: Envelope) -> None:
+        """The consumer has ended; ``settlement`` is written behind everything it sent.
+
+        A reply to the same connection carries it along, where that was the last thing sent: one entry for both.
+        """
+        self.end()
+        with self.lock:
+            last = self._envelopes[-1] if len(self._envelopes) > self._mark else None
+            if last is not None and carries(last, settlement):
+                last.token, last.session = settlement.token, settlement.session
+            else:
+                self._envelopes.append(settlement)
 
     def discard(self) -> None:
         """Forget what the running consumer has sent and what has not left yet."""

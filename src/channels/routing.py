@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
+from inspect import iscoroutinefunction
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -64,7 +65,8 @@ class Route:
 
     ``channels`` is a name or a list of names, ``consumer`` a callable or its dotted path. Each filter is a regular
     expression for the value under its key; all must match, from the beginning of the value. Named groups become
-    keyword arguments of the consumer. ``ordered=False`` lets events of one connection overlap.
+    keyword arguments of the consumer. ``ordered=False`` lets events of one connection overlap. ``is_async`` is whether
+    the consumer is an ``async def`` function.
 
     Raises :exc:`ValueError` or :exc:`TypeError` for a name or a filter that cannot be used, and
     :exc:`~django.core.exceptions.ImproperlyConfigured` for a dotted path that cannot be imported.
@@ -81,9 +83,11 @@ class Route:
         self.channels = _channel_names(channels)
         self.consumer = _loaded_consumer(consumer)
         self.name = name_of(self.consumer)
+        self.is_async = _is_async(self.consumer)
         self.ordered = ordered
         self.filters = {key: compile_filter(key, pattern) for key, pattern in filters.items()}
         self._matchers = tuple((key, pattern.match, bool(pattern.groups)) for key, pattern in self.filters.items())
+        self.bare_match = Match(self, {})
         groups = list(chain.from_iterable(pattern.groupindex for pattern in self.filters.values()))
         for group in set(groups):
             if groups.count(group) > 1:
@@ -189,7 +193,7 @@ class Router:
         for candidate in self._by_channel.get(message.channel_name, ()):
             kwargs = candidate.captures(content)
             if kwargs is not None:
-                return Match(candidate, kwargs)
+                return Match(candidate, kwargs) if kwargs else candidate.bare_match
         return None
 
     def match(self, message: Message) -> tuple[Consumer, dict[str, str | None]] | None:
@@ -258,6 +262,10 @@ class Router:
             for channel in candidate.channels:
                 by_channel.setdefault(channel, []).append(candidate)
         self._by_channel = by_channel
+
+
+def _is_async(consumer: Consumer) -> bool:
+    return iscoroutinefunction(consumer) or iscoroutinefunction(getattr(consumer, "__call__", None))  # noqa: B004 - of an instance
 
 
 def _channel_names(channels: str | bytes | Iterable[str | bytes]) -> tuple[str, ...]:

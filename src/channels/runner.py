@@ -41,49 +41,46 @@ class Runner:
         self._callback: Callable[[str, Message], None] | None = worker.callback
         self._trace = worker.trace
         self._pending = pending
+        self._settled = False
         self._boundary = Boundary(pending, type(worker))
 
     def run(self, envelope: Envelope) -> None:
         """Handle the messages of ``envelope``, gather what they send, and settle it behind that."""
-        contents = self._decoded(envelope)
-        lane = LaneState(envelope.session)
-        outcome, handled, settled = RETURNED if contents else RAISED, 0, False
-        for handled, content in enumerate(contents):
-            message = Message(content, envelope.target, self._layer, lane if envelope.owner else None)
-            message.attempt = envelope.attempt
-            found = self._routed(message)
-            if found is None:
-                outcome = UNROUTED
-                continue
-            if not found.route.ordered and not settled:
-                settled = self._settle_early(envelope)
-            outcome = self._handle(found, message)
+        lane = LaneState(envelope.session) if envelope.owner else None
+        self._settled = not envelope.owner
+        outcome, handled = RAISED, 0
+        for handled, content in enumerate(self._decoded(envelope)):
+            outcome = self._handle(content, envelope, lane)
             if outcome == AGAIN:
                 break
-        self._pending.end(None if settled else self._settlement(envelope, outcome, handled, lane))
+        if outcome == AGAIN and (lane is None or envelope.kind != EVENT):
+            self._send_again(envelope)
+            self._settled = True
+        if self._settled or lane is None:
+            self._pending.end()
+        else:
+            session = lane.session if lane.changed else None
+            self._pending.end_with(done(envelope.owner, envelope.token, outcome, handled, session))
 
     def _decoded(self, envelope: Envelope) -> list[dict[str, Any]]:
         try:
             content = codec.decode(envelope.content)
         except codec.DecodeError as error:
-            self._layer.losses.count("undecodable", f"a message on {envelope.target!r} cannot be decoded: {error}")
+            self._layer.losses.note("undecodable", f"a message on {envelope.target!r} cannot be decoded: {error}")
             return []
-        return content if isinstance(content, list) else [content]
+        return content if type(content) is list else [content]
 
-    def _settlement(self, envelope: Envelope, outcome: int, handled: int, lane: LaneState) -> Envelope | None:
-        if outcome == AGAIN and (envelope.kind != EVENT or not envelope.owner):
-            self._send_again(envelope)
-            return None
-        if not envelope.owner:
-            return None
-        return done(envelope.owner, envelope.token, outcome, handled, lane.session if lane.changed else None)
-
-    def _settle_early(self, envelope: Envelope) -> bool:
-        """Let the lane go on while this event of an unordered route is handled; a connect still has to decide."""
-        if envelope.kind != EVENT or not envelope.owner or envelope.target == CONNECT:
-            return False
-        self._pending.write_now(done(envelope.owner, envelope.token))
-        return True
+    def _handle(self, content: dict[str, Any], envelope: Envelope, lane: LaneState | None) -> int:
+        message = Message(content, envelope.target, self._layer, lane)
+        message.attempt = envelope.attempt
+        found = self._routed(message)
+        if found is None:
+            return UNROUTED
+        if not found.route.ordered and not self._settled:
+            self._settle_early(envelope)
+        if self._callback is not None:
+            self._callback(envelope.target, message)
+        return self._traced_call(found, message) if self._trace else self._call(found, message)
 
     def _routed(self, message: Message) -> Match | None:
         try:
@@ -96,11 +93,13 @@ class Runner:
             logger.error("no consumer for a message on %s. Routes: %s", message.channel_name, tried)
         return found
 
-    def _handle(self, found: Match, message: Message) -> int:
-        if self._callback is not None:
-            self._callback(message.channel_name, message)
-        if not self._trace:
-            return self._call(found, message)
+    def _settle_early(self, envelope: Envelope) -> None:
+        """Let the lane go on while this event of an unordered route is handled; a connect still has to decide."""
+        if envelope.kind == EVENT and envelope.target != CONNECT:
+            self._pending.write_now(done(envelope.owner, envelope.token))
+            self._settled = True
+
+    def _traced_call(self, found: Match, message: Message) -> int:
         started = time.perf_counter()
         outcome = self._call(found, message)
         path, took = message.get("path", ""), (time.perf_counter() - started) * 1000
@@ -108,11 +107,11 @@ class Runner:
         return outcome
 
     def _call(self, found: Match, message: Message) -> int:
-        """Call the consumer and translate its exceptions (design: consumers steer by raising)."""
+        """Call the consumer and translate the exceptions by which it steers."""
         route = found.route
         self._pending.begin(route.name)
         try:
-            self._boundary.call(route.consumer, message, found.kwargs)
+            self._boundary.call(route, message, found.kwargs)
         except ConsumeLater:
             return self._again(found, message)
         except ResponseLater:

@@ -123,7 +123,7 @@ class WorkerSlot:
         self._averages = dict.fromkeys(worker.channels, BUDGET)
         self._remaining: deque[Envelope] = deque()
         self.started = 0.0
-        """When the running consumer was called, on the clock of :func:`time.perf_counter`; 0 between two."""
+        """When what was taken together began to run, on the clock of :func:`time.perf_counter`; 0 while it waits."""
         watchdog.slots.append(self)
 
     def run(self) -> None:
@@ -152,18 +152,16 @@ class WorkerSlot:
         """Run what was taken; one write answers all of it."""
         if not self._remaining:
             return
-        started = self.started = time.perf_counter()
+        self.started = time.perf_counter()
         self._watchdog.wake()
+        counts: dict[str, int] = {}
         while (envelope := self._next()) is not None:
+            counts[envelope.target] = counts.get(envelope.target, 0) + 1
             try:
                 runner.run(envelope)
             except Exception:  # a fault of ours, not of a consumer; the slot goes on
                 logger.exception("a message on %s could not be handled", envelope.target)
-            finished = time.perf_counter()
-            self._learn(envelope.target, finished - started)
-            if finished - started > SLOW:
-                self._put_back()
-            started = self.started = finished
+        self._learn(counts, time.perf_counter() - self.started)
         self.started = 0.0
         self._pending.settle(self._slot.settle)
 
@@ -173,14 +171,12 @@ class WorkerSlot:
         except IndexError:
             return None
 
-    def _learn(self, channel: str, seconds: float) -> None:
+    def _learn(self, counts: dict[str, int], seconds: float) -> None:
         """Take as many messages of a channel at once as have lately fitted into the budget."""
-        average = self._averages[channel] = self._averages[channel] * 0.8 + seconds * 0.2
-        self._wants[channel] = max(1, min(MAX_TAKE, int(BUDGET / average)))
-
-    def _put_back(self) -> None:
-        with self._pending.lock:
-            self._return_remaining()
+        mean = seconds / sum(counts.values())
+        for channel in counts:
+            average = self._averages[channel] = self._averages[channel] * 0.8 + mean * 0.2
+            self._wants[channel] = max(1, min(MAX_TAKE, int(BUDGET / average)))
 
     def _return_remaining(self) -> None:
         """Return messages not touched to their queues, in their order; under the lock of the pending sends."""

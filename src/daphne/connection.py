@@ -6,7 +6,7 @@ import asyncio
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Final
 
-from channel_layers.envelope import AGAIN, LOST, Done, Envelope, read_done
+from channel_layers.envelope import AGAIN, LOST, Done, Envelope
 from daphne.lane import CONNECT, DISCONNECT, Lane
 
 if TYPE_CHECKING:
@@ -36,17 +36,13 @@ class LaneConnection(asyncio.Protocol):
 
     def _push(self, event: str, content: dict[str, Any]) -> None:
         """Append an event to the lane and send it if it is its turn."""
-        lane = self.lane
-        before = lane.size
-        lane.push(event, content)
-        self._server.lanes_size += lane.size - before
-        if lane.under_way is None:
+        self._server.charge(self.lane.push(event, content))
+        if self.lane.under_way is None:
             self._advance()
 
     def _advance(self) -> None:
         """Send what may leave the lane; give the connection up once nothing will come any more."""
-        config = self._server.config
-        envelope = self.lane.take(config.max_batch_messages, config.max_batch_size)
+        envelope = self.lane.take()
         if envelope is not None:
             self._server.outbox.post(envelope)
         elif self.lane.under_way is None:
@@ -61,24 +57,21 @@ class LaneConnection(asyncio.Protocol):
 
     # -- events settled --------------------------------------------------------------------------------------------
 
-    def settle(self, envelope: Envelope) -> None:
-        """A worker has finished the event under way."""
-        self._settle(envelope.token, read_done(envelope), envelope.session)
-
     def lost(self, envelope: Envelope) -> None:
         """The event was taken by a worker that died, or vanished with the layer: the lane goes on."""
-        self._settle(envelope.token, Done(LOST), None)
+        self.settle(envelope.token, Done(LOST), None)
 
     def refused(self, envelope: Envelope, error: Exception) -> None:
         """The layer did not take the event; the lane goes on."""
         self._server.losses.count("event refused", f"an event of {self.lane.path} was not sent: {error}")
-        self._settle(envelope.token, Done(LOST), None)
+        self.settle(envelope.token, Done(LOST), None)
 
     def unserved(self, envelope: Envelope) -> bool:
         """Events of an open socket wait for a worker as long as the socket lives."""
         return False
 
-    def _settle(self, token: int, done: Done, session: bytes | None) -> None:
+    def settle(self, token: int, done: Done, session: bytes | None) -> None:
+        """A worker has finished the entry ``token``, and ``session`` is the connection session if it changed."""
         lane = self.lane
         envelope, before = lane.under_way, lane.size
         if envelope is None or not lane.settle(token, done, session):
@@ -99,7 +92,7 @@ class LaneConnection(asyncio.Protocol):
         self._server.loop.call_later(delay, self._retry, attempt)
 
     def _retry(self, attempt: int) -> None:
-        envelope = self.lane.take_again(attempt)
+        envelope = self.lane.take(attempt)
         if envelope is not None:
             self._server.outbox.post(envelope)
 
@@ -107,12 +100,8 @@ class LaneConnection(asyncio.Protocol):
 
     def _limit_reading(self) -> None:
         """Stop reading while the lane, or all lanes together, hold too much; the peer's TCP then waits."""
-        if not self._paused and (self._is_full() or self._server.lanes_are_full()):
+        if not self._paused and (self.lane.is_full or self._server.lanes_full):
             self._pause_reading()
-
-    def _is_full(self) -> bool:
-        config = self._server.config
-        return self.lane.waiting >= config.max_lane_messages or self.lane.size >= config.max_lane_size
 
     def _pause_reading(self) -> None:
         if not self._paused and not self._transport.is_closing():
@@ -129,7 +118,7 @@ class LaneConnection(asyncio.Protocol):
 
     def reconsider_reading(self) -> None:
         """Read again if there is room now."""
-        if self._paused and self._may_read() and not self._is_full() and not self._server.lanes_are_full():
+        if self._paused and self._may_read() and not self.lane.is_full and not self._server.lanes_full:
             self._resume_reading()
 
     # -- what the phases differ in ---------------------------------------------------------------------------------

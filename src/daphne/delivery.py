@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from channel_layers import codec
-from channel_layers.envelope import DONE, GAP, GROUP, Envelope
+from channel_layers.envelope import GAP, GROUP, MESSAGE, Done, Envelope, read_done
 from channel_layers.exceptions import InvalidContent
 from channel_layers.inbox import Inbox
 from channel_layers.losses import Losses
@@ -39,8 +39,8 @@ class Connection(Protocol):
     def deliver(self, content: dict[str, Any], frame: bytes | None, from_group: bool) -> None:
         """Act on a message."""
 
-    def settle(self, envelope: Envelope) -> None:
-        """The event under way is done."""
+    def settle(self, token: int, done: Done, session: bytes | None) -> None:
+        """The event ``token`` is done."""
 
     def close(self, code: int, reason: str, by: str) -> None:
         """End the connection."""
@@ -82,19 +82,19 @@ class Delivery:
         if envelope.kind == GROUP:
             self._deliver_group(kind, channels, envelope)
             return
-        channel = channels[0]
         if self._fanouts:
             for member in channels:
                 self._catch_up(member)
-        connection = self._connections.get(channel)
+        if envelope.kind == GAP:
+            self._close_members(channels, envelope.target)
+            return
+        connection = self._connections.get(channels[0])
         if connection is None:
             return
-        if envelope.kind == DONE:
-            connection.settle(envelope)
-        elif envelope.kind == GAP:
-            self._close_members(channels, envelope.target)
-        else:
+        if envelope.kind == MESSAGE:
             connection.deliver(codec.decode(envelope.content), None, False)
+        if envelope.token:
+            connection.settle(envelope.token, read_done(envelope), envelope.session)
 
     def _deliver_group(self, kind: str, channels: Sequence[str], envelope: Envelope) -> None:
         content = codec.decode(envelope.content)

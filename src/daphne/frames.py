@@ -113,7 +113,7 @@ class FrameParser:
         events: list[Event] = []
         end = len(data)
         try:
-            # One whole short message and nothing else, which is nearly always: half the time of the general way.
+            # One whole short message and nothing else, which is nearly always, in 0.6 of the time _parse() takes.
             if (
                 5 < end < 132
                 and data[1] - _MASKED == end - 6 <= self._limit
@@ -223,9 +223,7 @@ class FrameParser:
             raise _Violation(1009, f"frame of {length} bytes is over max_frame_size, {self.max_frame_size}")
         size = len(self._message) + length
         if size > self.max_message_size:
-            raise _Violation(
-                1009, f"message of {size} bytes is over max_message_size, {self.max_message_size}"
-            )
+            raise _Violation(1009, f"message of {size} bytes is over max_message_size, {self.max_message_size}")
         if self._fragments >= self.max_fragments:
             raise _Violation(1008, f"message has more frames than max_fragments, {self.max_fragments}")
 

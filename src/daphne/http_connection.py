@@ -9,7 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from channel_layers import codec
-from channel_layers.envelope import EVENT, LOST, MESSAGE, RAISED, UNROUTED, Envelope, read_done
+from channel_layers.envelope import EVENT, LOST, MESSAGE, RAISED, UNROUTED, Done, Envelope
 from channel_layers.names import Keys
 from daphne import access, events, handshake
 from daphne.http import END, EndOfMessage, HttpError, HttpParser, Request
@@ -245,10 +245,10 @@ class HttpConnection(asyncio.Protocol):
         else:
             self._answer(500, "")
 
-    def settle(self, envelope: Envelope) -> None:
+    def settle(self, token: int, done: Done, session: bytes | None) -> None:
         """The consumer has finished; without an answer somebody else may still give one (``ResponseLater``)."""
         self._server.outbox.settled(self._channel)
-        status = _OUTCOMES.get(read_done(envelope).outcome)
+        status = _OUTCOMES.get(done.outcome)
         if status is not None and self._phase is Phase.RESPONSE:
             self._answer(status, "")
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from channel_layers import codec
 from channel_layers.envelope import AGAIN, EVENT, Done, Envelope
+from daphne.config import Config
 
 CONNECT: Final = "websocket.connect"
 RECEIVE: Final = "websocket.receive"
@@ -19,20 +20,21 @@ DISCONNECT: Final = "websocket.disconnect"
 class Lane:
     """Order and flow control of one connection.
 
-    ``size`` is the bytes of what waits and what is under way, ``waiting`` the number of events not yet sent,
-    ``session`` the connection session the worker last returned.
+    ``channel`` is its reply channel, ``path`` the path of its handshake, ``session`` the connection session a worker
+    last returned, ``under_way`` the entry that is not settled. ``size`` is the bytes that wait or are under way.
     """
 
-    __slots__ = ("_order", "_parts", "_queue", "_token", "channel", "path", "session", "size", "under_way")
+    __slots__ = ("_config", "_order", "_parts", "_queue", "_token", "channel", "path", "session", "size", "under_way")
 
-    def __init__(self, channel: str, path: str) -> None:
+    def __init__(self, channel: str, path: str, config: Config) -> None:
         self.channel = channel
         self.path = path
         self.session: bytes | None = None
         self.size = 0
         self.under_way: Envelope | None = None
+        self._config = config
         self._queue: list[tuple[str, bytes]] = []
-        self._parts: list[bytes] = []
+        self._parts: list[bytes] = []  # of the entry under way; empty where it is a single event
         self._order = 0
         self._token = 0
 
@@ -46,8 +48,13 @@ class Lane:
         """Whether nothing waits and nothing is under way."""
         return self.under_way is None and not self._queue
 
-    def push(self, event: str, content: dict[str, Any]) -> None:
-        """Append an event for the channel ``event``; its reply channel, path and order are added here."""
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits that nothing more should be read."""
+        return len(self._queue) >= self._config.max_lane_messages or self.size >= self._config.max_lane_size
+
+    def push(self, event: str, content: dict[str, Any]) -> int:
+        """Append an event for the channel ``event`` with the connection's own keys; return its size."""
         content["reply_channel"] = self.channel
         content["path"] = self.path
         content["order"] = self._order
@@ -55,12 +62,23 @@ class Lane:
         data = codec.encode_plain(content)
         self.size += len(data)
         self._queue.append((event, data))
+        return len(data)
 
-    def take(self, max_messages: int, max_size: int) -> Envelope | None:
-        """Return what may leave now: the events at the head that are for one channel, or ``None``."""
+    def take(self, attempt: int = 0) -> Envelope | None:
+        """Return what may leave now: the events at the head that are for one channel, or ``None``.
+
+        What a consumer wants again comes alone, as its next ``attempt``.
+        """
         if self.under_way is not None or not self._queue:
             return None
-        return self._send(self._queue[0][0], self._take_parts(max_messages, max_size), 0)
+        if len(self._queue) == 1 or attempt:
+            event, content = self._queue.pop(0)
+        else:
+            event, content = self._take_batch()
+        self._token += 1
+        envelope = Envelope(EVENT, event, content, self.channel, self._token, self.session, attempt=attempt)
+        self.under_way = envelope
+        return envelope
 
     def settle(self, token: int, done: Done, session: bytes | None) -> bool:
         """End the entry under way; ``False`` if ``token`` is not its number (a late or doubled answer)."""
@@ -70,43 +88,31 @@ class Lane:
         if session is not None:
             self.session = session
         self.under_way = None
-        if done.outcome == AGAIN:
-            self._give_back(envelope, done.handled)
+        if not self._parts and done.outcome != AGAIN:
+            self.size -= len(envelope.content)
         else:
-            self.size -= sum(map(len, self._parts))
-            self._parts = []
+            self._end_parts(envelope, done)
         return True
 
-    def take_again(self, attempt: int) -> Envelope | None:
-        """Return what was handed back, as its next ``attempt``."""
-        if self.under_way is not None or not self._queue:
-            return None
-        channel, data = self._queue.pop(0)
-        return self._send(channel, [data], attempt)
-
-    def _take_parts(self, max_messages: int, max_size: int) -> list[bytes]:
-        queue = self._queue
-        channel, first = queue[0]
+    def _take_batch(self) -> tuple[str, bytes]:
+        queue, config = self._queue, self._config
+        event, first = queue[0]
         count, size = 1, len(first)
-        while count < len(queue) and count < max_messages and queue[count][0] == channel:
+        while count < min(len(queue), config.max_batch_messages) and queue[count][0] == event:
             size += len(queue[count][1])
-            if size > max_size:
+            if size > config.max_batch_size:
                 break
             count += 1
         parts = [data for _, data in queue[:count]]
         del queue[:count]
-        return parts
-
-    def _send(self, channel: str, parts: list[bytes], attempt: int) -> Envelope:
-        self._token += 1
+        if count == 1:
+            return event, first
         self._parts = parts
-        content = parts[0] if len(parts) == 1 else codec.join(parts)
-        self.under_way = Envelope(
-            EVENT, channel, content, self.channel, self._token, self.session, attempt=attempt
-        )
-        return self.under_way
+        return event, codec.join(parts)
 
-    def _give_back(self, envelope: Envelope, handled: int) -> None:
-        self.size -= sum(map(len, self._parts[:handled]))
-        self._queue[:0] = [(envelope.target, data) for data in self._parts[handled:]]
-        self._parts = []
+    def _end_parts(self, envelope: Envelope, done: Done) -> None:
+        """Release the events that were handled; those that a consumer wants again go back to the head."""
+        parts, self._parts = self._parts or [envelope.content], []
+        handled = done.handled if done.outcome == AGAIN else len(parts)
+        self.size -= sum(map(len, parts[:handled]))
+        self._queue[:0] = [(envelope.target, data) for data in parts[handled:]]

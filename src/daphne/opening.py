@@ -36,7 +36,7 @@ class OpeningHandshake(LaneConnection):
     __slots__ = ("_deadline", "_decided", "_early", "_key", "_offered", "_pending", "_refused")
 
     def __init__(self, server: Server, transport: asyncio.Transport, channel: str, request: Request, key: str) -> None:
-        super().__init__(server, transport, Lane(channel, request.path))
+        super().__init__(server, transport, Lane(channel, request.path, server.config))
         self._key = key
         self._offered: list[str] = []
         self._early = bytearray()

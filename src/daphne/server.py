@@ -41,7 +41,7 @@ class Server:
     """Sockets of one process and everything they share.
 
     ``connections`` maps reply channels to what they lead to. Sizes are bytes: ``lanes_size`` of events that wait or
-    are under way, ``bodies_size`` of request bodies not yet sent on; ``handshakes`` counts undecided ones.
+    are under way (``lanes_full``: as much as may be), ``bodies_size`` of request bodies not yet sent on; ``handshakes`` counts undecided ones.
     """
 
     def __init__(self, layer: BaseChannelLayer, config: Config, log: AccessLog = log_access) -> None:
@@ -55,6 +55,7 @@ class Server:
         self.paused: dict[str, LaneConnection] = {}
         self.handshakes = 0
         self.lanes_size = 0
+        self.lanes_full = False
         self.bodies_size = 0
         self.sockets = layer.open_inbox(WEBSOCKET_KIND)
         self.requests = layer.open_inbox(HTTP_KIND)
@@ -119,15 +120,17 @@ class Server:
         if not self.connections:
             self._emptied.set()
 
-    def lanes_are_full(self) -> bool:
-        """Return whether the lanes together hold as much as they may."""
-        return self.lanes_size >= self.config.max_lanes_size
+    def charge(self, size: int) -> None:
+        """Take ``size`` bytes of the lanes' budget; once it is used up, no socket is read."""
+        self.lanes_size += size
+        if self.lanes_size >= self.config.max_lanes_size:
+            self.lanes_full = True
 
     def release(self, size: int) -> None:
-        """Give back ``size`` bytes of the lanes' budget; sockets that waited for it are read again."""
-        was_full = self.lanes_are_full()
+        """Give ``size`` bytes of the lanes' budget back; sockets that waited for it are read again."""
         self.lanes_size -= size
-        if was_full and not self.lanes_are_full():
+        if self.lanes_full and self.lanes_size < self.config.max_lanes_size:
+            self.lanes_full = False
             for connection in list(self.paused.values()):
                 connection.reconsider_reading()
 

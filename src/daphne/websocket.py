@@ -119,7 +119,8 @@ class WebSocketConnection(LaneConnection):
         if self._state is State.OPEN:  # not after our close frame (RFC 6455 section 1.4)
             self._received += 1
             self._push(RECEIVE, {key: message})
-            self._limit_reading()
+            if self.lane.waiting or self._server.lanes_full:
+                self._limit_reading()
 
     def _control(self, event: Event) -> None:
         if isinstance(event, Close):

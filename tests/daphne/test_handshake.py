@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from websockets.client import ClientProtocol
 from websockets.http11 import Request as PeerRequest
@@ -204,6 +204,7 @@ def test_a_bad_value_is_not_shown() -> None:
     assert "secret" not in str(caught.value)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=8), st.binary(max_size=8))
 def test_a_header_is_one_line_or_an_error(name: bytes, value: bytes) -> None:
     """No bytes add a line of their own to the response."""
@@ -243,6 +244,7 @@ def websockets_accepts(request: Request) -> bool:
     return server.accept(asked).status_code == 101
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["websocket", "WebSocket", "h2c", ""]),
     st.just("upgrade") | LISTS,

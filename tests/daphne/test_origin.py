@@ -5,7 +5,7 @@ import re
 import pytest
 from django.middleware.csrf import CsrfViewMiddleware
 from django.test import RequestFactory, override_settings
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from daphne.config import Config
@@ -259,6 +259,7 @@ ENTRIES = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(ORIGINS, st.lists(ENTRIES, max_size=3))
 def test_trusted_origins_mean_what_they_mean_to_django(origin: str, entries: list[str]) -> None:
     """The verdict is that of Django's middleware, where Host and ALLOWED_HOSTS play no part."""
@@ -273,6 +274,7 @@ ONLY_EXAMPLE = re.compile(r"[a-z][a-z0-9+.-]*://only\.example\.?(:[0-9]{1,5})?",
 PIECES = ["http", "https", "x", ":", "//", "://", "only", ".", "example", "@", "[", "]", "%", "*", "80", " ", "\\", "é"]
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40) | st.lists(st.sampled_from(PIECES), max_size=9).map("".join))
 @example("https://only.example.:80")
 def test_no_text_opens_the_door_but_an_origin_of_the_very_host(origin: str) -> None:

@@ -1,0 +1,34 @@
+"""The contract of a channel layer as tests, for backends here and elsewhere.
+
+A backend is tested by a subclass in its own test suite::
+
+    class TestRedisChannelLayer(LayerConformance):
+        def make_layer(self, **options):
+            return RedisChannelLayer(prefix=new_prefix(), **options)
+
+Nothing here sleeps: what depends on time asks :meth:`~channel_layers.conformance.harness.Harness.advance` to move the
+layer's clock, and what waits is woken by an event. Failed assertions are explained if ``conftest.py`` calls
+``pytest.register_assert_rewrite("channel_layers.conformance")``.
+"""
+
+from channel_layers.conformance.contents import ContentConformance
+from channel_layers.conformance.groups import GroupConformance
+from channel_layers.conformance.inboxes import InboxConformance
+from channel_layers.conformance.queues import QueueConformance
+from channel_layers.conformance.registry import RegistryConformance
+from channel_layers.conformance.slots import SlotConformance
+from channel_layers.conformance.twins import TwinConformance
+
+__all__ = ["LayerConformance"]
+
+
+class LayerConformance(
+    QueueConformance,
+    ContentConformance,
+    InboxConformance,
+    GroupConformance,
+    SlotConformance,
+    RegistryConformance,
+    TwinConformance,
+):
+    """Every test of the contract. A subclass gives :meth:`make_layer`, and what else its backend has."""

@@ -1,0 +1,273 @@
+"""Conformance of slots: claims, fairness, and what becomes of messages that were taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from channel_layers import codec
+from channel_layers.base import BaseChannelLayer
+from channel_layers.conformance.harness import KIND, Harness, NewLayer, drained, event
+from channel_layers.envelope import Envelope, done
+from channel_layers.slot import Slot
+
+
+class SlotConformance(Harness):
+    """The taking end of a worker."""
+
+    @pytest.fixture
+    def slot(self, layer: BaseChannelLayer) -> Iterator[Slot]:
+        """A slot of :meth:`layer`."""
+        with layer.open_slot() as slot:
+            yield slot
+
+    @pytest.fixture
+    def owner(self, layer: BaseChannelLayer) -> str:
+        """The reply channel of a connection that sends events."""
+        return layer.inbox(KIND).new_channel()
+
+    # -- taking ----------------------------------------------------------------------------------------------------
+
+    def test_a_slot_takes_the_oldest_first(self, slot: Slot, peer: BaseChannelLayer) -> None:
+        """What is taken has its channel, content, route and time of sending."""
+        peer.write([peer.message("conformance.a", {"n": n}, route="tests.consumer") for n in range(3)])
+        taken = self.take(slot, "conformance.a", limit=2)
+        assert [codec.decode(envelope.content) for envelope in taken] == [{"n": 0}, {"n": 1}]
+        assert {(envelope.target, envelope.route) for envelope in taken} == {("conformance.a", "tests.consumer")}
+        assert all(envelope.time > 0 for envelope in taken)
+
+    def test_an_event_keeps_what_its_server_said_of_it(
+        self, slot: Slot, peer: BaseChannelLayer, owner: str
+    ) -> None:
+        """Owner, token, session, trace and attempt arrive with the event."""
+        sent = event("conformance.a", owner, 9, n=1)
+        sent.session, sent.trace, sent.attempt = b"session", "00-trace-01", 2
+        peer.write([sent])
+        (taken,) = self.take(slot, "conformance.a")
+        assert (taken.kind, taken.owner, taken.token) == (sent.kind, owner, 9)
+        assert (taken.session, taken.trace, taken.attempt) == (b"session", "00-trace-01", 2)
+
+    def test_take_returns_at_once_when_told_not_to_wait(self, slot: Slot, layer: BaseChannelLayer) -> None:
+        """A timeout of 0 waits for nothing, and an empty queue gives nothing."""
+        assert slot.take({"conformance.a": 1}, 1, 0) == []
+        layer.send("conformance.b", {})
+        assert slot.take({"conformance.a": 1}, 1, 0) == []
+
+    def test_take_gives_up_after_its_timeout(self, slot: Slot) -> None:
+        """A take on empty queues returns nothing in the end."""
+        assert slot.take({"conformance.a": 1}, 1, 0.01) == []
+
+    def test_take_keeps_to_its_limits(self, slot: Slot, layer: BaseChannelLayer) -> None:
+        """No more than wanted of each channel is taken, and no more than the limit in all."""
+        layer.send_many([(channel, {}) for channel in ("conformance.a", "conformance.b") for _ in range(9)])
+        taken = slot.take({"conformance.a": 2, "conformance.b": 4}, 16, self.patience)
+        targets = [envelope.target for envelope in taken]
+        assert (targets.count("conformance.a"), targets.count("conformance.b")) == (2, 4)
+        assert len(slot.take({"conformance.a": 4, "conformance.b": 4}, 5, self.patience)) == 5
+
+    def test_a_quiet_channel_is_served_beside_a_busy_one(self, slot: Slot, new_layer: NewLayer) -> None:
+        """However much a busy channel holds, one of two takes begins with the quiet one."""
+        layer = new_layer(capacity=200)
+        wants = {"conformance.busy": 16, "conformance.quiet": 16}
+        with layer.open_slot() as slot:
+            layer.send_many(("conformance.busy", {}) for _ in range(100))
+            for _ in range(3):
+                layer.send("conformance.quiet", {})
+                taken = [e.target for _ in range(2) for e in slot.take(wants, 16, self.patience)]
+                assert "conformance.quiet" in taken
+                slot.settle([])
+
+    def test_a_waiting_take_is_woken(self, slot: Slot, peer: BaseChannelLayer) -> None:
+        """A take that waits returns when another thread sends."""
+        (taken, _) = self.together(
+            lambda: self.take(slot, "conformance.a", "conformance.b"),
+            lambda: peer.send("conformance.b", {}),
+        )
+        assert [envelope.target for envelope in taken] == ["conformance.b"]
+
+    def test_no_message_waits_beside_an_idle_slot(self, layer: BaseChannelLayer, peer: BaseChannelLayer) -> None:
+        """Whichever slots are woken, those that want what was sent get it, also when they want different things."""
+        wanted = [("a", "b"), ("b",), ("a",), ("a", "c"), ("c",)]
+        sent = [f"conformance.{name}" for name in "aabbc"]
+        slots = [layer.open_slot() for _ in wanted]
+
+        def take(slot: Slot, names: tuple[str, ...]) -> list[Envelope]:
+            found: list[Envelope] = []
+            while not found and layer.depth("conformance.end") == 0:
+                found = slot.take({f"conformance.{name}": 1 for name in names}, 1, self.patience)
+            return found
+
+        def send() -> list[Envelope]:
+            peer.send_many((channel, {}) for channel in sent)
+            self._until(lambda: not any(layer.depth(channel) for channel in sent))
+            peer.send("conformance.end", {})
+            for slot in slots:
+                slot.interrupt()
+            return []
+
+        takes = [lambda slot=slot, names=names: take(slot, names) for slot, names in zip(slots, wanted, strict=True)]
+        taken = self.together(*takes, send)  # type: ignore[arg-type]  # mypy cannot infer a lambda with a default
+        assert sorted(envelope.target for found in taken for envelope in found) == sent
+
+    def test_slots_share_what_is_there(self, layer: BaseChannelLayer, peer: BaseChannelLayer) -> None:
+        """However many slots take and settle at once, each message is taken once."""
+        peer.send_many(("conformance.a", {"n": n}) for n in range(80))
+
+        def work() -> list[int]:
+            found: list[int] = []
+            with layer.open_slot() as slot:
+                while taken := slot.take({"conformance.a": 7}, 7, 0):
+                    found += [codec.decode(envelope.content)["n"] for envelope in taken]
+                    slot.settle([])
+            return found
+
+        assert sorted(n for share in self.together(*[work] * 4) for n in share) == list(range(80))
+        assert layer.losses.counts.total() == 0
+
+    # -- interrupting ----------------------------------------------------------------------------------------------
+
+    def test_interrupt_ends_a_take(self, slot: Slot) -> None:
+        """A take that waits for ever returns nothing when another thread interrupts it."""
+        taken, _ = self.together(lambda: slot.take({"conformance.a": 1}, 1, None), lambda: interrupted(slot))
+        assert taken == []
+
+    def test_interrupt_ends_the_next_take(self, slot: Slot, layer: BaseChannelLayer) -> None:
+        """An interrupt between two takes is not lost, and it costs no message."""
+        slot.interrupt()
+        assert slot.take({"conformance.a": 1}, 1, None) == []
+        layer.send("conformance.a", {})
+        slot.interrupt()
+        assert len(self.take(slot, "conformance.a")) == 1
+
+    # -- settling --------------------------------------------------------------------------------------------------
+
+    def test_settle_writes_and_ends_the_claims(self, layer: BaseChannelLayer, slot: Slot, owner: str) -> None:
+        """What settles an event is sent, and the event is nowhere any more."""
+        sent = event("conformance.a", owner)
+        layer.write([sent])
+        self.take(slot, "conformance.a")
+        assert slot.settle([layer.message("conformance.b", {"n": 1}), done(owner, 1)]) == []
+        assert self.receive(layer, "conformance.b")[1] == {"n": 1}
+        assert layer.find_lost([sent]) == [sent]
+
+    def test_settle_returns_what_was_refused(self, new_layer: NewLayer) -> None:
+        """A refused message comes back with its error; the others were sent and the claims have ended."""
+        layer = new_layer(capacity=1)
+        sent = event("conformance.a", layer.inbox(KIND).new_channel())
+        layer.write([sent, layer.message("conformance.full", {})])
+        with layer.open_slot() as slot:
+            self.take(slot, "conformance.a")
+            answers = [layer.message("conformance.full", {}), layer.message("conformance.b", {})]
+            (refused,) = slot.settle(answers)
+            assert refused.envelope is answers[0]
+            assert isinstance(refused.error, layer.ChannelFull)
+            assert len(drained(layer, "conformance.b")) == 1
+            assert layer.find_lost([sent]) == [sent]
+
+    # -- putting back ----------------------------------------------------------------------------------------------
+
+    def test_put_back_restores_the_order(self, layer: BaseChannelLayer, slot: Slot) -> None:
+        """Messages that were not touched are again the first of their queues, in their old order."""
+        layer.send_many([("conformance.a", {"n": n}) for n in range(5)] + [("conformance.b", {"n": 5})])
+        taken = slot.take({"conformance.a": 4, "conformance.b": 1}, 5, self.patience)
+        first = next(envelope for envelope in taken if envelope.target == "conformance.a")
+        slot.put_back([envelope for envelope in taken if envelope is not first])
+        assert [content["n"] for _, content in drained(layer, "conformance.a")] == [1, 2, 3, 4]
+        assert [content["n"] for _, content in drained(layer, "conformance.b")] == [5]
+
+    def test_put_back_ends_the_claim(self, layer: BaseChannelLayer, slot: Slot, owner: str) -> None:
+        """What was put back is not lost with the slot."""
+        sent = event("conformance.a", owner)
+        layer.write([sent])
+        slot.put_back(self.take(slot, "conformance.a"))
+        slot.close()
+        assert layer.find_lost([sent]) == []
+        assert layer.losses.counts.total() == 0
+
+    def test_put_back_wakes_a_waiting_slot(self, layer: BaseChannelLayer, slot: Slot) -> None:
+        """A message that one slot gives up goes to another that waits for it."""
+        layer.send("conformance.a", {"n": 1})
+        taken = self.take(slot, "conformance.a")
+        with layer.open_slot() as other:
+            found, _ = self.together(
+                lambda: self.take(other, "conformance.a"), lambda: put_back(slot, taken)
+            )
+            assert [codec.decode(envelope.content) for envelope in found] == [{"n": 1}]
+            other.settle([])
+
+    # -- losing ----------------------------------------------------------------------------------------------------
+
+    def test_a_closed_slot_loses_what_it_held(self, layer: BaseChannelLayer, owner: str) -> None:
+        """At most once: what a slot had taken and not settled is gone, and counted."""
+        layer.write([event("conformance.a", owner, token) for token in (1, 2)])
+        slot = layer.open_slot()
+        self.take(slot, "conformance.a", limit=2)
+        slot.close()
+        assert layer.receive(["conformance.a"]) == (None, None)
+        assert layer.losses.counts.total() == 2
+
+    def test_a_slot_that_settled_loses_nothing(self, layer: BaseChannelLayer) -> None:
+        """Closing a slot that holds nothing counts nothing."""
+        layer.send("conformance.a", {})
+        with layer.open_slot() as slot:
+            self.take(slot, "conformance.a")
+            slot.settle([])
+        assert layer.losses.counts.total() == 0
+
+    def test_find_lost_knows_where_events_are(self, layer: BaseChannelLayer, peer: BaseChannelLayer, owner: str) -> None:
+        """An event is not lost while it is queued or claimed; it is once its slot is closed or the layer flushed."""
+        queued, claimed = event("conformance.a", owner, 1), event("conformance.b", owner, 2)
+        layer.write([queued, claimed])
+        slot = peer.open_slot()
+        self.take(slot, "conformance.b")
+        assert layer.find_lost([queued, claimed]) == []
+        slot.close()
+        assert layer.find_lost([queued, claimed]) == [claimed]
+        layer.flush()
+        assert layer.find_lost([queued, claimed]) == [queued, claimed]
+
+    # -- retracting ------------------------------------------------------------------------------------------------
+
+    def test_an_event_can_be_retracted_until_it_is_taken(
+        self, layer: BaseChannelLayer, slot: Slot, owner: str
+    ) -> None:
+        """Retract takes the one event out of its queue, once; what a worker has is the worker's."""
+        first, second, third = (event("conformance.a", owner, token) for token in (1, 2, 3))
+        layer.write([first, second, third])
+        assert [layer.retract(second), layer.retract(second)] == [True, False]
+        assert [envelope.token for envelope in self.take(slot, "conformance.a", limit=3)] == [1, 3]
+        assert layer.retract(first) is False
+
+    def test_an_event_goes_either_to_its_server_or_to_a_worker(
+        self, layer: BaseChannelLayer, peer: BaseChannelLayer, owner: str
+    ) -> None:
+        """While one retracts and one takes, each event comes to exactly one of them."""
+        events = [event("conformance.a", owner, token) for token in range(1, 81)]
+        layer.write(events)
+
+        def retract() -> list[int]:
+            return [envelope.token for envelope in reversed(events) if layer.retract(envelope)]
+
+        def work() -> list[int]:
+            found = []
+            with peer.open_slot() as slot:
+                while taken := slot.take({"conformance.a": 1}, 1, 0):
+                    found.append(taken[0].token)
+                    slot.settle([])
+            return found
+
+        retracted, taken = self.together(retract, work)
+        assert sorted(retracted + taken) == list(range(1, 81))
+
+
+def interrupted(slot: Slot) -> list[Envelope]:
+    """Interrupt ``slot`` and take nothing."""
+    slot.interrupt()
+    return []
+
+
+def put_back(slot: Slot, taken: list[Envelope]) -> list[Envelope]:
+    """Put back what ``slot`` has taken and return nothing."""
+    slot.put_back(taken)
+    return []

@@ -1,0 +1,304 @@
+"""Sessions for consumers: that of the connection, and that of the browser behind it.
+
+The session of a connection rides along with its messages (:mod:`channels.lane_session`), unless
+``CHANNEL_SESSION_ENGINE`` names an engine of Django that is to keep it. That of the browser is in ``SESSION_ENGINE``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from typing import Final, overload
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase, UpdateError
+from django.contrib.sessions.backends.signed_cookies import SessionStore as SignedCookies
+from django.core.signals import setting_changed
+
+from channels.decorators import C, Scope, around
+from channels.lane_session import ChannelSession, ReplyChannelSession
+from channels.message import Message
+from channels.request import AsgiRequest
+
+__all__ = [
+    "channel_and_http_session",
+    "channel_session",
+    "enforce_ordering",
+    "http_session",
+    "session_for_reply_channel",
+]
+
+_GONE: Final = (
+    "the HTTP session has expired or was flushed, and a consumer cannot begin a new one, because only the response to "
+    "a request can set its cookie: begin it in a view"
+)
+_READ_ONLY: Final = (
+    "sessions in signed cookies can be read by a consumer but not changed, because only the response to a request can "
+    "set a cookie: change it in a view, use channel_session, or choose another SESSION_ENGINE"
+)
+_FIXED_KEY: Final = (
+    "a consumer cannot change the key of an HTTP session, because only the response to a request can set the cookie "
+    "that holds it: log in and out, and change passwords, in a view"
+)
+
+
+def channel_session(consumer: C) -> C:
+    """Give a consumer ``message.channel_session``, the session of the connection that the message came from.
+
+    It is a :class:`~django.contrib.sessions.backends.base.SessionBase`; what was changed is saved when the consumer
+    ends, also by an exception. Raises :exc:`ValueError` for a message without reply channel, and for one that
+    did not come from the interface server that holds the connection, unless ``CHANNEL_SESSION_ENGINE`` is set.
+    """
+    return around(consumer, _ChannelScope)
+
+
+def http_session(consumer: C) -> C:
+    """Give a consumer ``message.http_session``, the browser's session, or ``None`` where there is none.
+
+    Its key is the GET parameter ``session_key``, else the session cookie; of a WebSocket only the connect message has
+    them. What was changed is saved when the consumer returns, not when it raises. A session is never begun, and one in
+    a signed cookie can only be read: both is :exc:`ValueError`, as is a message that is not like an HTTP request.
+    """
+    return around(consumer, _HttpScope)
+
+
+def channel_and_http_session(consumer: C) -> C:
+    """Give a consumer both sessions, on every message of a WebSocket.
+
+    The key of the HTTP session is kept in the channel session, under the name of the session cookie.
+    """
+    return http_session(channel_session(around(consumer, _RehydrationScope)))
+
+
+@overload
+def enforce_ordering(consumer: C, slight: bool = False) -> C: ...
+@overload
+def enforce_ordering(consumer: None = None, slight: bool = False) -> Callable[[C], C]: ...
+def enforce_ordering(consumer: C | None = None, slight: bool = False) -> C | Callable[[C], C]:
+    """Run consumers of one connection in the order of its messages, with ``message.channel_session``.
+
+    The interface server keeps that order already, so this only raises :exc:`ValueError` for messages it cannot speak
+    for: those without ``order``, and those that do not come from the server that holds the connection. ``slight``,
+    which lets messages after the first overtake each other, is accepted and nothing is loosened.
+    """
+    if consumer is None:
+        return enforce_ordering
+    return around(channel_session(consumer), _OrderScope)
+
+
+def session_for_reply_channel(name: str) -> SessionBase:
+    """Return the session that ``CHANNEL_SESSION_ENGINE``, else ``SESSION_ENGINE``, has for the reply channel ``name``.
+
+    Without ``CHANNEL_SESSION_ENGINE`` the decorators do not use it. Raises :exc:`ValueError` for signed cookies.
+    """
+    return _reply_channel_store(_channel_engine() or settings.SESSION_ENGINE)(name)
+
+
+class _ChannelScope(Scope):
+    def enter(self) -> None:
+        if "channel_session" not in self.message.__dict__:
+            self.message.channel_session = _channel_session_of(self.message)
+
+    def leave(self, error: BaseException | None) -> None:
+        if self.message.channel_session.modified:
+            self.message.channel_session.save()
+
+    async def aleave(self, error: BaseException | None) -> None:
+        if self.message.channel_session.modified:
+            await self.message.channel_session.asave()
+
+
+class _HttpScope(Scope):
+    def enter(self) -> None:
+        if "http_session" not in self.message.__dict__:
+            self.message.http_session = _http_session_of(self.message)
+
+    def leave(self, error: BaseException | None) -> None:
+        session = self.message.http_session
+        if error is None and session is not None and _is_unsaved(session):
+            session.save()
+
+    async def aleave(self, error: BaseException | None) -> None:
+        session = self.message.http_session
+        if error is None and session is not None and _is_unsaved(session):
+            await session.asave()
+
+
+class _RehydrationScope(Scope):
+    def enter(self) -> None:
+        found, kept = self.message.http_session, self.message.channel_session
+        if found is None:
+            self.message.http_session = _http_session(kept.get(settings.SESSION_COOKIE_NAME))
+        elif found.session_key:
+            kept.setdefault(settings.SESSION_COOKIE_NAME, found.session_key)
+
+    async def aenter(self) -> None:
+        await self.message.channel_session.akeys()  # an engine reads it here, where that does not block the loop
+        self.enter()
+
+
+class _OrderScope(Scope):
+    def enter(self) -> None:
+        name = self.message.channel_name
+        if "order" not in self.message.content:
+            raise ValueError(f"the message on {name!r} has no 'order': enforce_ordering is for events of a connection")
+        if self.message.lane is None:
+            raise ValueError(
+                f"the message on {name!r} was sent by a process that does not hold its connection, so its order "
+                "cannot be enforced: send from one consumer, one message after another"
+            )
+
+
+class _EngineSession(ReplyChannelSession):
+    """What keeps a channel session in an engine of Django; comes before the engine's class."""
+
+    def __init__(self, channel: str) -> None:
+        self.channel = channel
+        super().__init__()
+
+    def save(self, must_create: bool = False) -> None:
+        """Save the data, or delete what was saved if there are none."""
+        if self.keys():
+            super().save(must_create or not self.exists(self.session_key))
+        else:
+            self.delete()
+        self.modified = False
+
+    async def asave(self, must_create: bool = False) -> None:
+        """As :meth:`save`."""
+        if await self.akeys():
+            await super().asave(must_create or not await self.aexists(self.session_key))
+        else:
+            await self.adelete()
+        self.modified = False
+
+
+class _HttpSession(SessionBase):
+    """What keeps a consumer from changing the key of a browser's session; comes before the engine's class."""
+
+    def create(self) -> None:
+        """Have no key: an engine wants a new one in place of one that it does not find."""
+        self._session_key = None
+
+    async def acreate(self) -> None:
+        """As :meth:`create`."""
+        self.create()
+
+    def cycle_key(self) -> None:
+        """Raise :exc:`ValueError`."""
+        raise ValueError(_FIXED_KEY)
+
+    async def acycle_key(self) -> None:
+        """As :meth:`cycle_key`."""
+        self.cycle_key()
+
+    def save(self, must_create: bool = False) -> None:
+        """Save the data; raise :exc:`ValueError` if the session is gone."""
+        if self.session_key is None:
+            raise ValueError(_GONE)
+        try:
+            super().save(must_create)
+        except UpdateError as error:
+            raise ValueError(_GONE) from error
+        self.modified = False
+
+    async def asave(self, must_create: bool = False) -> None:
+        """As :meth:`save`."""
+        if self.session_key is None:
+            raise ValueError(_GONE)
+        try:
+            await super().asave(must_create)
+        except UpdateError as error:
+            raise ValueError(_GONE) from error
+        self.modified = False
+
+
+class _CookieSession(_HttpSession):
+    """A session whose data are in the cookie itself."""
+
+    def save(self, must_create: bool = False) -> None:
+        """Raise :exc:`ValueError`."""
+        raise ValueError(_READ_ONLY)
+
+    async def asave(self, must_create: bool = False) -> None:
+        """As :meth:`save`."""
+        self.save()
+
+    def delete(self, session_key: str | None = None) -> None:
+        """Raise :exc:`ValueError`."""
+        raise ValueError(_READ_ONLY)
+
+    async def adelete(self, session_key: str | None = None) -> None:
+        """As :meth:`delete`."""
+        self.delete()
+
+
+def _channel_session_of(message: Message) -> SessionBase:
+    channel = message.content.get("reply_channel")
+    if not channel:
+        raise ValueError(f"the message on {message.channel_name!r} has no reply channel, so it has no channel session")
+    if _channel_engine():
+        return session_for_reply_channel(channel)
+    if message.lane is None:
+        raise ValueError(
+            f"the message on {message.channel_name!r} was sent by a process that does not hold the connection "
+            f"{channel!r} and came without its channel session: send what the consumer needs in the message, or set "
+            "CHANNEL_SESSION_ENGINE"
+        )
+    return ChannelSession(channel, message.lane, message.channel_layer)
+
+
+def _http_session_of(message: Message) -> SessionBase | None:
+    try:
+        request = AsgiRequest(message)
+        key = request.GET.get("session_key") or request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+    except Exception as error:
+        raise ValueError(
+            f"the message on {message.channel_name!r} is not like an HTTP request, so it has no HTTP session: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    return _http_session(key)
+
+
+def _http_session(key: str | None) -> SessionBase | None:
+    if not key:
+        return None
+    session = _http_store(settings.SESSION_ENGINE)(key)
+    return session if session.session_key else None  # engines refuse keys that are too short to be theirs
+
+
+def _is_unsaved(session: SessionBase) -> bool:
+    # One that was flushed has neither key nor data: the engine has deleted it, and there is nothing to save.
+    return session.modified and not session.is_empty()
+
+
+@cache
+def _channel_engine() -> str | None:
+    # Kept, because asking for a setting that is not there takes longer than all else in channel_session.
+    engine: str | None = getattr(settings, "CHANNEL_SESSION_ENGINE", None)
+    return engine
+
+
+def _forget_channel_engine(**kwargs: object) -> None:
+    _channel_engine.cache_clear()
+
+
+setting_changed.connect(_forget_channel_engine, dispatch_uid="channels.sessions")
+
+
+@cache
+def _reply_channel_store(engine: str) -> Callable[[str], SessionBase]:
+    store = import_module(engine).SessionStore
+    if issubclass(store, SignedCookies):
+        raise ValueError(
+            f"channel sessions cannot be kept by {engine!r}, because there is no cookie to set: choose another "
+            "CHANNEL_SESSION_ENGINE, or none to let them travel with the messages of their connection"
+        )
+    return type("SessionStore", (_EngineSession, store), {})
+
+
+@cache
+def _http_store(engine: str) -> Callable[[str | None], SessionBase]:
+    store = import_module(engine).SessionStore
+    return type("SessionStore", (_CookieSession if issubclass(store, SignedCookies) else _HttpSession, store), {})
