@@ -84,11 +84,6 @@ def done(
     return Envelope(DONE, owner, content, owner, token, session)
 
 
-def carries(message: Envelope, settlement: Envelope) -> bool:
-    """Return whether ``message`` can settle what ``settlement`` settles: both go to one connection, all went well."""
-    return message.kind == MESSAGE and message.target == settlement.target and not settlement.content
-
-
 def read_done(envelope: Envelope) -> Done:
     """Return how the event that ``envelope`` settles ended."""
     return _decoder.decode(envelope.content) if envelope.kind == DONE and envelope.content else _RETURNED

@@ -16,6 +16,7 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from channels.decorators import C, Scope, around
+from channels.message import Message
 from channels.sessions import channel_and_http_session, channel_session, http_session
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def transfer_user(from_session: SessionBase, to_session: SessionBase) -> None:
 
 def channel_session_user(consumer: C) -> C:
     """Give a consumer ``message.user`` from ``message.channel_session``, which it gets as well."""
-    return channel_session(around(consumer, _ChannelUserScope))
+    return channel_session(around(consumer, _ChannelUserScope()))
 
 
 def http_session_user(consumer: C) -> C:
@@ -52,7 +53,7 @@ def http_session_user(consumer: C) -> C:
 
     Where there is no HTTP session, as on all messages of a WebSocket but the first, the user is anonymous.
     """
-    return http_session(around(consumer, _HttpUserScope))
+    return http_session(around(consumer, _HttpUserScope()))
 
 
 def channel_session_user_from_http(consumer: C) -> C:
@@ -60,7 +61,7 @@ def channel_session_user_from_http(consumer: C) -> C:
 
     Consumers of the later messages use :func:`channel_session_user`.
     """
-    return http_session_user(channel_session(around(consumer, _TransferScope)))
+    return http_session_user(channel_session(around(consumer, _TransferScope())))
 
 
 def channel_and_http_session_user_from_http(consumer: C) -> C:
@@ -68,39 +69,39 @@ def channel_and_http_session_user_from_http(consumer: C) -> C:
 
     The channel session remembers the login as well, for :func:`channel_session_user`.
     """
-    return channel_and_http_session(around(around(consumer, _TransferScope), _HttpUserScope))
+    return channel_and_http_session(around(around(consumer, _TransferScope()), _HttpUserScope()))
 
 
 class _ChannelUserScope(Scope):
-    def enter(self) -> None:
-        session = self.message.channel_session
-        self.message.user = _lazy(lambda: get_user(_request(session)))
+    def enter(self, message: Message) -> None:
+        session = message.channel_session
+        message.user = _lazy(lambda: get_user(_request(session)))
 
-    async def aenter(self) -> None:
-        self.message.user = await aget_user(_request(self.message.channel_session))
+    async def aenter(self, message: Message) -> None:
+        message.user = await aget_user(_request(message.channel_session))
 
 
 class _HttpUserScope(Scope):
-    def enter(self) -> None:
-        session = self.message.http_session
-        self.message.user = _lazy(lambda: get_user(_request(_LoginCopy(session))))
+    def enter(self, message: Message) -> None:
+        session = message.http_session
+        message.user = _lazy(lambda: get_user(_request(_LoginCopy(session))))
 
-    async def aenter(self) -> None:
-        if self.message.http_session is not None:
-            await self.message.http_session.akeys()  # read where that does not block the loop
-        self.message.user = await aget_user(_request(_LoginCopy(self.message.http_session)))
+    async def aenter(self, message: Message) -> None:
+        if message.http_session is not None:
+            await message.http_session.akeys()  # read where that does not block the loop
+        message.user = await aget_user(_request(_LoginCopy(message.http_session)))
 
 
 class _TransferScope(Scope):
-    def enter(self) -> None:
-        if self.message.http_session is not None:
-            transfer_user(self.message.http_session, self.message.channel_session)
+    def enter(self, message: Message) -> None:
+        if message.http_session is not None:
+            transfer_user(message.http_session, message.channel_session)
 
-    async def aenter(self) -> None:
-        if self.message.http_session is not None:
-            await self.message.http_session.akeys()
-            await self.message.channel_session.akeys()
-        self.enter()
+    async def aenter(self, message: Message) -> None:
+        if message.http_session is not None:
+            await message.http_session.akeys()
+            await message.channel_session.akeys()
+        self.enter(message)
 
 
 class _LoginCopy(SessionBase):

@@ -55,7 +55,10 @@ class Channel(_Sender):
         that cannot travel, ``MessageTooLarge``, and, when it leaves at once, ``ChannelFull``.
         """
         pending = running()
-        self._send(self._envelope(content, pending), pending, immediately)
+        if pending is None or immediately or "!" not in self.name:
+            self._send(self._envelope(content, pending), pending, immediately)
+        else:  # a reply from a consumer: nearly every send, so it takes the short way
+            pending.add(self._layer, self._layer.message(self.name, content, pending.route))
 
     async def asend(self, content: Content) -> None:
         """As :meth:`send`; it leaves at once, behind what the consumer has sent before."""

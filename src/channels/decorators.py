@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from inspect import iscoroutinefunction
-from types import TracebackType
 from typing import Any, TypeVar, cast
 
 from channels.message import Message
@@ -15,67 +14,65 @@ C = TypeVar("C", bound=Callable[..., Any])
 
 
 class Scope:
-    """What a decorator does around one call of its consumer.
+    """What a decorator does around its consumer, for any number of calls at a time.
 
     Around a plain consumer :meth:`enter` and :meth:`leave` are called, around an ``async def`` one their twins, which
     do the same unless there is something to wait for.
     """
 
-    __slots__ = ("message",)
+    def enter(self, message: Message) -> None:
+        """Prepare ``message``; an exception raised here keeps the consumer from being called."""
 
-    def __init__(self, message: Message) -> None:
-        self.message = message
+    def leave(self, message: Message, error: BaseException | None) -> None:
+        """Finish what the consumer has done with ``message``; ``error`` is what it raised."""
 
-    def enter(self) -> None:
-        """Prepare the message; an exception raised here keeps the consumer from being called."""
-
-    def leave(self, error: BaseException | None) -> None:
-        """Clean up; ``error`` is what the consumer raised."""
-
-    async def aenter(self) -> None:
+    async def aenter(self, message: Message) -> None:
         """As :meth:`enter`."""
-        self.enter()
+        self.enter(message)
 
-    async def aleave(self, error: BaseException | None) -> None:
+    async def aleave(self, message: Message, error: BaseException | None) -> None:
         """As :meth:`leave`."""
-        self.leave(error)
-
-    def __enter__(self) -> None:
-        self.enter()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.leave(error)
-
-    async def __aenter__(self) -> None:
-        await self.aenter()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aleave(error)
+        self.leave(message, error)
 
 
-def around(consumer: C, scope: Callable[[Message], Scope]) -> C:
+def around(consumer: C, scope: Scope) -> C:
     """Return ``consumer`` with ``scope`` around each of its calls; it keeps its name and its metadata."""
-    if iscoroutinefunction(consumer):
-
-        @wraps(consumer)
-        async def run(*args: Any, **kwargs: Any) -> Any:
-            async with scope(message_of(consumer, args)):
-                return await consumer(*args, **kwargs)
-
-    else:
-
-        @wraps(consumer)
-        def run(*args: Any, **kwargs: Any) -> Any:
-            with scope(message_of(consumer, args)):
-                return consumer(*args, **kwargs)
-
-    if not hasattr(consumer, "__qualname__"):
+    run = (_async_wrapper if iscoroutinefunction(consumer) else _wrapper)(consumer, scope)
+    if not hasattr(consumer, "__qualname__"):  # a functools.partial, or an object that is called
         run.__module__, _, run.__qualname__ = name_of(consumer).rpartition(".")
     return cast("C", run)
+
+
+def _wrapper(consumer: Callable[..., Any], scope: Scope) -> Callable[..., Any]:
+    @wraps(consumer)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        message = message_of(consumer, args)
+        scope.enter(message)
+        try:
+            result = consumer(*args, **kwargs)
+        except BaseException as error:
+            scope.leave(message, error)
+            raise
+        scope.leave(message, None)
+        return result
+
+    return run
+
+
+def _async_wrapper(consumer: Callable[..., Any], scope: Scope) -> Callable[..., Any]:
+    @wraps(consumer)
+    async def run(*args: Any, **kwargs: Any) -> Any:
+        message = message_of(consumer, args)
+        await scope.aenter(message)
+        try:
+            result = await consumer(*args, **kwargs)
+        except BaseException as error:
+            await scope.aleave(message, error)
+            raise
+        await scope.aleave(message, None)
+        return result
+
+    return run
 
 
 def message_of(consumer: object, args: tuple[Any, ...]) -> Message:

@@ -11,10 +11,12 @@ from __future__ import annotations
 import hashlib
 import math
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
+from django.core.signals import setting_changed
 from django.core.signing import Signer
 from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
@@ -131,12 +133,8 @@ class ChannelSession(ReplyChannelSession):
         """As :meth:`exists`."""
         return self.exists(session_key)
 
-    @property
-    def _signer(self) -> Signer:
-        return Signer(salt=f"channels.lane_session:{self.channel}")
-
     def _decoded(self, signed: bytes) -> dict[str, Any]:
-        _, expires, data = self._signer.unsign(signed.decode("latin-1")).split(":", 2)
+        _, expires, data = _verified(self.channel, signed).split(":", 2)
         if int(expires) and int(expires) <= time.time():
             return {}
         loaded: dict[str, Any] = self.serializer().loads(data.encode("latin-1"))
@@ -146,7 +144,8 @@ class ChannelSession(ReplyChannelSession):
         data = self._serialized(dict(self.items()))
         # What one run changes several times is one change to others that read the same version.
         version = version_of(self._lane.session) + (not self._lane.changed)
-        signed = self._signer.sign(f"{version}:{self._expires()}:{data.decode('latin-1')}").encode("latin-1")
+        text = f"{version}:{self._expires()}:{data.decode('latin-1')}"
+        signed = _signer(self.channel).sign(text).encode("latin-1")
         if len(signed) > MAX_SIZE:
             raise ValueError(self._too_large(len(signed)))
         return signed
@@ -184,3 +183,23 @@ def version_of(signed: bytes | None) -> int:
     """Return how often a session was changed, by its own account: 0 for none, and for bytes of another format."""
     digits = signed.partition(b":")[0] if signed else b""
     return int(digits) if digits.isdigit() and len(digits) <= _MAX_VERSION_DIGITS else 0
+
+
+def _signer(channel: str) -> Signer:
+    return Signer(salt=f"channels.lane_session:{channel}")
+
+
+@lru_cache(maxsize=1024)
+def _verified(channel: str, signed: bytes) -> str:
+    """Return what was signed for ``channel``; raise :exc:`~django.core.signing.BadSignature`.
+
+    Kept, because a session comes again with each message until it changes: reading it so takes a third of the time.
+    """
+    return _signer(channel).unsign(signed.decode("latin-1"))
+
+
+def _forget_verified(**kwargs: object) -> None:
+    _verified.cache_clear()
+
+
+setting_changed.connect(_forget_verified, dispatch_uid="channels.lane_session")

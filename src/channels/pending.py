@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from django.db import connections
 
 from channel_layers.base import BaseChannelLayer
-from channel_layers.envelope import Envelope, carries
+from channel_layers.envelope import MESSAGE, RETURNED, Envelope, done
 from channel_layers.slot import Refused
 
 Report = Callable[[Refused], None]
@@ -42,26 +42,29 @@ class Pending:
     def begin(self, route: str) -> None:
         """A consumer starts: what it sends from here on can be discarded."""
         self.route = route
-        self._mark = len(self._envelopes)
-        self._others_mark = len(self._others)
+        with self.lock:  # the watchdog may be writing what those before it have sent
+            self._mark = len(self._envelopes)
+            self._others_mark = len(self._others)
+            self._eligible = None
 
     def end(self) -> None:
         """The consumer has ended."""
         self.route = ""
         self._eligible = None
 
-    def end_with(self, settlement: Envelope) -> None:
-        """The consumer has ended; ``settlement`` is written behind everything it sent.
+    def settle_event(self, event: Envelope, outcome: int, handled: int, session: bytes | None) -> None:
+        """The consumer has ended; its event is settled behind everything it sent.
 
-        A reply to the same connection carries it along, where that was the last thing sent: one entry for both.
+        A reply to the same connection carries that along, where it was the last thing sent: one entry for both.
         """
         self.end()
         with self.lock:
-            last = self._envelopes[-1] if len(self._envelopes) > self._mark else None
-            if last is not None and carries(last, settlement):
-                last.token, last.session = settlement.token, settlement.session
-            else:
-                self._envelopes.append(settlement)
+            if outcome == RETURNED and len(self._envelopes) > self._mark:
+                last = self._envelopes[-1]
+                if last.kind == MESSAGE and last.target == event.owner:
+                    last.token, last.session = event.token, session
+                    return
+            self._envelopes.append(done(event.owner, event.token, outcome, handled, session))
 
     def discard(self) -> None:
         """Forget what the running consumer has sent and what has not left yet."""
@@ -115,15 +118,17 @@ class Pending:
 
     def flush_eligible(self) -> None:
         """Write what need not wait for the running consumer; called by the watchdog, under ``lock``."""
-        count = len(self._envelopes) if self._eligible is None else self._eligible
-        if not count:
-            return
+        in_transaction = self._eligible is not None
+        count = self._eligible if in_transaction else len(self._envelopes)
         batch = self._envelopes[:count]
         del self._envelopes[:count]
-        self._mark = max(0, self._mark - count)
-        if self._eligible is not None:
+        self._mark = max(0, self._mark - len(batch))
+        if in_transaction:
             self._eligible = 0
-        for refusal in self.layer.write(batch):
+        refused = self.layer.write(batch) if batch else []
+        if not in_transaction:
+            refused += self._flush_others()
+        for refusal in refused:
             self._report(refusal)
 
     def _flush(self, last: Envelope | None) -> list[Refused]:
@@ -133,7 +138,9 @@ class Pending:
         return (self.layer.write(batch) if batch else []) + self._flush_others()
 
     def _flush_others(self) -> list[Refused]:
-        others, self._others, self._others_mark = self._others, [], 0
+        others = self._others[:]
+        del self._others[: len(others)]  # in place: the consumer may be adding to it meanwhile
+        self._others_mark = 0
         return [refusal for layer, envelope in others for refusal in layer.write([envelope])]
 
     def _drain(self) -> list[Envelope]:

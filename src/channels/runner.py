@@ -59,8 +59,7 @@ class Runner:
         if self._settled or lane is None:
             self._pending.end()
         else:
-            session = lane.session if lane.changed else None
-            self._pending.end_with(done(envelope.owner, envelope.token, outcome, handled, session))
+            self._pending.settle_event(envelope, outcome, handled, lane.session if lane.changed else None)
 
     def _decoded(self, envelope: Envelope) -> list[dict[str, Any]]:
         try:

@@ -50,7 +50,7 @@ def channel_session(consumer: C) -> C:
     ends, also by an exception. Raises :exc:`ValueError` for a message without reply channel, and for one that
     did not come from the interface server that holds the connection, unless ``CHANNEL_SESSION_ENGINE`` is set.
     """
-    return around(consumer, _ChannelScope)
+    return around(consumer, _ChannelScope())
 
 
 def http_session(consumer: C) -> C:
@@ -60,7 +60,7 @@ def http_session(consumer: C) -> C:
     them. What was changed is saved when the consumer returns, not when it raises. A session is never begun, and one in
     a signed cookie can only be read: both is :exc:`ValueError`, as is a message that is not like an HTTP request.
     """
-    return around(consumer, _HttpScope)
+    return around(consumer, _HttpScope())
 
 
 def channel_and_http_session(consumer: C) -> C:
@@ -68,7 +68,7 @@ def channel_and_http_session(consumer: C) -> C:
 
     The key of the HTTP session is kept in the channel session, under the name of the session cookie.
     """
-    return http_session(channel_session(around(consumer, _RehydrationScope)))
+    return http_session(channel_session(around(consumer, _RehydrationScope())))
 
 
 @overload
@@ -84,7 +84,7 @@ def enforce_ordering(consumer: C | None = None, slight: bool = False) -> C | Cal
     """
     if consumer is None:
         return enforce_ordering
-    return around(channel_session(consumer), _OrderScope)
+    return around(channel_session(consumer), _OrderScope())
 
 
 def session_for_reply_channel(name: str) -> SessionBase:
@@ -96,54 +96,54 @@ def session_for_reply_channel(name: str) -> SessionBase:
 
 
 class _ChannelScope(Scope):
-    def enter(self) -> None:
-        if "channel_session" not in self.message.__dict__:
-            self.message.channel_session = _channel_session_of(self.message)
+    def enter(self, message: Message) -> None:
+        if not hasattr(message, "channel_session"):
+            message.channel_session = _channel_session_of(message)
 
-    def leave(self, error: BaseException | None) -> None:
-        if self.message.channel_session.modified:
-            self.message.channel_session.save()
+    def leave(self, message: Message, error: BaseException | None) -> None:
+        if message.channel_session.modified:
+            message.channel_session.save()
 
-    async def aleave(self, error: BaseException | None) -> None:
-        if self.message.channel_session.modified:
-            await self.message.channel_session.asave()
+    async def aleave(self, message: Message, error: BaseException | None) -> None:
+        if message.channel_session.modified:
+            await message.channel_session.asave()
 
 
 class _HttpScope(Scope):
-    def enter(self) -> None:
-        if "http_session" not in self.message.__dict__:
-            self.message.http_session = _http_session_of(self.message)
+    def enter(self, message: Message) -> None:
+        if not hasattr(message, "http_session"):
+            message.http_session = _http_session_of(message)
 
-    def leave(self, error: BaseException | None) -> None:
-        session = self.message.http_session
+    def leave(self, message: Message, error: BaseException | None) -> None:
+        session = message.http_session
         if error is None and session is not None and _is_unsaved(session):
             session.save()
 
-    async def aleave(self, error: BaseException | None) -> None:
-        session = self.message.http_session
+    async def aleave(self, message: Message, error: BaseException | None) -> None:
+        session = message.http_session
         if error is None and session is not None and _is_unsaved(session):
             await session.asave()
 
 
 class _RehydrationScope(Scope):
-    def enter(self) -> None:
-        found, kept = self.message.http_session, self.message.channel_session
+    def enter(self, message: Message) -> None:
+        found, kept = message.http_session, message.channel_session
         if found is None:
-            self.message.http_session = _http_session(kept.get(settings.SESSION_COOKIE_NAME))
+            message.http_session = _http_session(kept.get(settings.SESSION_COOKIE_NAME))
         elif found.session_key:
             kept.setdefault(settings.SESSION_COOKIE_NAME, found.session_key)
 
-    async def aenter(self) -> None:
-        await self.message.channel_session.akeys()  # an engine reads it here, where that does not block the loop
-        self.enter()
+    async def aenter(self, message: Message) -> None:
+        await message.channel_session.akeys()  # an engine reads it here, where that does not block the loop
+        self.enter(message)
 
 
 class _OrderScope(Scope):
-    def enter(self) -> None:
-        name = self.message.channel_name
-        if "order" not in self.message.content:
+    def enter(self, message: Message) -> None:
+        name = message.channel_name
+        if "order" not in message.content:
             raise ValueError(f"the message on {name!r} has no 'order': enforce_ordering is for events of a connection")
-        if self.message.lane is None:
+        if message.lane is None:
             raise ValueError(
                 f"the message on {name!r} was sent by a process that does not hold its connection, so its order "
                 "cannot be enforced: send from one consumer, one message after another"

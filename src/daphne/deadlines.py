@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import logging
 import math
 from typing import Final, Protocol
+
+logger = logging.getLogger("daphne.deadlines")
 
 RESOLUTION: Final = 0.25
 """Seconds by which a deadline may be late."""
@@ -45,7 +48,7 @@ class Deadlines:
     def cancel(self, watched: Watched) -> None:
         """Forget the deadline of ``watched``."""
         if watched.due:
-            self._ticks[watched.due].discard(watched)
+            self._ticks.get(watched.due, set()).discard(watched)
             watched.due = 0
 
     def close(self) -> None:
@@ -73,9 +76,18 @@ class Deadlines:
     def _run(self) -> None:
         now = self._loop.time()
         while self._heap and self._heap[0] * RESOLUTION <= now:
-            for watched in self._ticks.pop(heapq.heappop(self._heap)):
-                watched.due = 0
-                again = watched.on_deadline(now)
-                if again is not None:
-                    self.within(again - now, watched)
+            tick = heapq.heappop(self._heap)
+            for watched in self._ticks.pop(tick):
+                if watched.due == tick:  # and not cancelled by one of the same tick
+                    self._call(watched, now)
         self._arm()
+
+    def _call(self, watched: Watched, now: float) -> None:
+        watched.due = 0
+        try:
+            again = watched.on_deadline(now)
+        except Exception:  # one connection must not end the time limits of all others
+            logger.exception("a time limit could not be acted on")
+            return
+        if again is not None:
+            self.within(again - now, watched)

@@ -24,7 +24,19 @@ class Lane:
     last returned, ``under_way`` the entry that is not settled. ``size`` is the bytes that wait or are under way.
     """
 
-    __slots__ = ("_config", "_order", "_parts", "_queue", "_token", "channel", "path", "session", "size", "under_way")
+    __slots__ = (
+        "_attempt",
+        "_config",
+        "_order",
+        "_parts",
+        "_queue",
+        "_token",
+        "channel",
+        "path",
+        "session",
+        "size",
+        "under_way",
+    )
 
     def __init__(self, channel: str, path: str, config: Config) -> None:
         self.channel = channel
@@ -35,6 +47,7 @@ class Lane:
         self._config = config
         self._queue: list[tuple[str, bytes]] = []
         self._parts: list[bytes] = []  # of the entry under way; empty where it is a single event
+        self._attempt = 0  # of the event at the head
         self._order = 0
         self._token = 0
 
@@ -67,10 +80,11 @@ class Lane:
     def take(self, attempt: int = 0) -> Envelope | None:
         """Return what may leave now: the events at the head that are for one channel, or ``None``.
 
-        What a consumer wants again comes alone, as its next ``attempt``.
+        What a consumer wants again comes alone, as its next ``attempt``; until it is asked for, nothing passes it.
         """
-        if self.under_way is not None or not self._queue:
+        if self.under_way is not None or not self._queue or attempt != self._attempt:
             return None
+        self._attempt = 0
         if len(self._queue) == 1 or attempt:
             event, content = self._queue.pop(0)
         else:
@@ -113,6 +127,9 @@ class Lane:
     def _end_parts(self, envelope: Envelope, done: Done) -> None:
         """Release the events that were handled; those that a consumer wants again go back to the head."""
         parts, self._parts = self._parts or [envelope.content], []
-        handled = done.handled if done.outcome == AGAIN else len(parts)
+        handled = len(parts)
+        if done.outcome == AGAIN:
+            handled = min(done.handled, len(parts) - 1)
+            self._attempt = envelope.attempt + 1
         self.size -= sum(map(len, parts[:handled]))
         self._queue[:0] = [(envelope.target, data) for data in parts[handled:]]

@@ -79,19 +79,18 @@ class OpeningHandshake(LaneConnection):
 
     def deliver(self, content: dict[str, Any], frame: bytes | None, from_group: bool) -> None:
         """Decide, or let the message wait for the decision."""
-        if self._decided:
-            return
-        if from_group or not self._decides(content):
+        if self._decided:  # too late to act on, but a consumer that refused gets no disconnect
+            self._refused = self._refused or (not from_group and _refuses(content))
+        elif from_group or not self._decides(content):
             self._wait(content, from_group)
 
     def _decides(self, content: dict[str, Any]) -> bool:
         """Act on ``accept`` and ``close`` (protocol of the 1.x specification, while the handshake is pending)."""
-        closes = bool(content.get("close"))
-        if content.get("accept") is False or (closes and not _has_data(content) and not content.get("accept")):
+        if _refuses(content):
             why = content.get("reason") or "its consumer refused"
             self._refused = True
             self.refuse(content.get("status") or 403, why, content.get("headers") or (), content.get("body"))
-        elif content.get("accept") or closes:
+        elif content.get("accept") or content.get("close"):
             self._accept(content)
         else:
             return False
@@ -131,7 +130,7 @@ class OpeningHandshake(LaneConnection):
     def _accept(self, content: dict[str, Any]) -> None:
         try:
             head = accept_response(self._key, self._subprotocol(content), _pairs(content.get("headers")))
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             self.refuse(500, f"its consumer's answer cannot be sent: {error}")
             return
         self._end()
@@ -149,10 +148,15 @@ class OpeningHandshake(LaneConnection):
         """Answer with ``status`` and close; ``why`` is for the log, strangers learn it only in debug."""
         if self._decided:
             return
+        try:
+            answer = _refusal(status, why if self._server.config.debug else "", _pairs(headers), body)
+        except (TypeError, ValueError) as error:
+            self.refuse(500, f"its consumer's answer cannot be sent: {error}")
+            return
         self._end()
         self._server.log(access.websocket_refused(self.lane.path, events.peer_of(self._transport), status, why))
         if not self._transport.is_closing():
-            self._transport.write(_refusal(status, why if self._server.config.debug else "", _pairs(headers), body))
+            self._transport.write(answer)
             self._transport.close()
 
     def close(self, code: int, reason: str, by: str) -> None:
@@ -177,6 +181,12 @@ class OpeningHandshake(LaneConnection):
 
     def _may_read(self) -> bool:
         return len(self._early) < self._server.config.max_lane_size
+
+
+def _refuses(content: dict[str, Any]) -> bool:
+    if content.get("accept") is False:
+        return True
+    return bool(content.get("close")) and not _has_data(content) and not content.get("accept")
 
 
 def _has_data(content: dict[str, Any]) -> bool:

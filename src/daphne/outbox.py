@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from channel_layers.base import BaseChannelLayer
 from channel_layers.envelope import Envelope
+from channel_layers.slot import Refused
 
 logger = logging.getLogger("daphne.outbox")
 
@@ -75,8 +76,14 @@ class Outbox:
             await self._filled.wait()
             self._filled.clear()
             batch, self._batch = self._batch, []
-            for envelope, error in await self._layer.awrite(batch):
+            for envelope, error in await self._write(batch):
                 self._refused(envelope, error)
+
+    async def _write(self, batch: list[Envelope]) -> list[Refused]:
+        try:
+            return await self._layer.awrite(batch)
+        except OSError as error:  # never repeated: it may have arrived, and only its answer was lost
+            return [Refused(envelope, error) for envelope in batch]
 
     def close(self) -> None:
         """Stop looking after events under way."""
@@ -104,6 +111,7 @@ class Outbox:
         try:
             if overdue:
                 await self._find_lost(overdue)
+            if overdue or self._unserved:
                 await self._find_unserved()
         except OSError as error:
             logger.warning("events under way could not be looked after: %s", error)
@@ -126,7 +134,7 @@ class Outbox:
         deadline = self._loop.time() - GRACE
         waiting = [envelope for since, envelope in self._under_way.values() if since <= deadline]
         served = {channel for worker in await self._layer.aprocesses() for channel in worker.channels}
-        self._note_unserved({envelope.target for envelope in waiting} - served)
+        self._note_unserved((self._unserved | {envelope.target for envelope in waiting}) - served)
         for envelope in waiting:
             owner = self._owner_of(envelope.owner)
             if envelope.target not in served and owner is not None and owner.unserved(envelope):

@@ -148,7 +148,7 @@ class WebSocketConnection(LaneConnection):
         self._state = State.FAILING
         self._code, self._reason, self._by = fail.code, fail.reason, f"server ({fail.reason})"
         self._pause_reading()
-        self._server.deadlines.within(self._server.config.close_timeout, self)
+        self._limit_closing()
         self._close_if_failed()
 
     def _close_if_failed(self) -> None:
@@ -182,6 +182,11 @@ class WebSocketConnection(LaneConnection):
         self._by = by
         self._transport.write(close_frame(code, reason))
         self._resume_reading()
+        self._limit_closing()
+
+    def _limit_closing(self) -> None:
+        """Give the end ``close_timeout``, in place of the time to the next ping."""
+        self._server.deadlines.cancel(self)
         self._server.deadlines.within(self._server.config.close_timeout, self)
 
     def on_deadline(self, now: float) -> float | None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from channel_layers.base import BaseChannelLayer
 from channel_layers.conformance import LayerConformance
 from channel_layers.memory import MemoryChannelLayer

@@ -105,7 +105,7 @@ class Harness:
             found += messages(self.read(inbox))
         return found
 
-    def together(self, *calls: Callable[[], T]) -> list[T]:
+    def together(self, *calls: Callable[[], Any]) -> list[Any]:
         """Run ``calls`` in a thread each and return their results; an error of theirs is raised."""
         with ThreadPoolExecutor(len(calls)) as pool:
             return [future.result(self.patience) for future in [pool.submit(call) for call in calls]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import pytest
 
@@ -35,20 +36,24 @@ class InboxConformance(Harness):
         """Two servers never share a name, also where one process runs both."""
         assert layer.open_inbox("conformance.twin").name != peer.open_inbox("conformance.twin").name
 
-    @pytest.mark.parametrize("pattern", ["conformance.reply", "!", "?", "a!b", "a!?", "a b!", "ä!", "x" * 46 + "!", None])
+    @pytest.mark.parametrize("pattern", ["a", "", "!", "?", "a!b", "a!?", "a b!", "ä!", "x" * 46 + "!", None])
     def test_bad_patterns(self, layer: BaseChannelLayer, pattern: str) -> None:
         """A pattern ends in its marker and leaves room for what completes it."""
         with pytest.raises(layer.InvalidName, match="pattern"):
             layer.new_channel(pattern)
 
     @pytest.mark.parametrize("marker", ["!", "?"])
-    def test_the_longest_pattern_gives_a_name_that_can_be_sent_to(self, layer: BaseChannelLayer, marker: str) -> None:
+    def test_the_longest_pattern_gives_a_name_that_can_be_sent_to(
+        self, layer: BaseChannelLayer, marker: str
+    ) -> None:
         """What ``new_channel`` returns is a good name."""
         layer.send(layer.new_channel("x" * 45 + marker), {})
 
     # -- messages --------------------------------------------------------------------------------------------------
 
-    def test_an_inbox_is_received_from_by_its_name(self, layer: BaseChannelLayer, peer: BaseChannelLayer) -> None:
+    def test_an_inbox_is_received_from_by_its_name(
+        self, layer: BaseChannelLayer, peer: BaseChannelLayer
+    ) -> None:
         """Receive on the part up to ``!`` gives the messages of all its channels, under their full names."""
         one, other = layer.new_channel("conformance.reply!"), layer.new_channel("conformance.reply!")
         peer.send(one, {"n": 1})
@@ -76,9 +81,7 @@ class InboxConformance(Harness):
     def test_a_waiting_reader_is_woken(self, peer: BaseChannelLayer, inbox: Inbox) -> None:
         """A receive that waits on an inbox returns when another thread sends."""
         channel = inbox.new_channel()
-        received, _ = self.together(
-            lambda: self.read_messages(inbox), lambda: peer.send(channel, {"n": 1})
-        )
+        received, _ = self.together(lambda: self.read_messages(inbox), lambda: peer.send(channel, {"n": 1}))
         assert received == [(channel, {"n": 1})]
 
     def test_a_reader_gives_up_after_its_timeout(self, inbox: Inbox) -> None:
@@ -93,7 +96,7 @@ class InboxConformance(Harness):
             for n in range(25):
                 peer.send(channel, {"sender": sender, "n": n})
 
-        self.together(*[lambda i=i: send(i) for i in range(4)])  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+        self.together(*[partial(send, sender) for sender in range(4)])
         received = [(content["sender"], content["n"]) for _, content in self.read_messages(inbox, 100)]
         assert all([n for i, n in received if i == sender] == list(range(25)) for sender in range(4))
 
@@ -176,6 +179,16 @@ class InboxConformance(Harness):
         assert refused == []
         assert [envelope.kind for _, envelope in self.read(inbox, 3)] == [MESSAGE, MESSAGE, DONE]
 
+    def test_a_message_can_carry_a_done(self, peer: BaseChannelLayer, inbox: Inbox) -> None:
+        """A reply with a token is delivered as it was sent, with the token and the session."""
+        owner = inbox.new_channel()
+        reply = peer.message(owner, {"n": 1})
+        reply.token, reply.session = 3, b"session"
+        peer.write([reply])
+        (delivery,) = self.read(inbox)
+        assert messages([delivery]) == [(owner, {"n": 1})]
+        assert (delivery.envelope.token, delivery.envelope.session) == (3, b"session")
+
     def test_no_content_settles_an_event(self, layer: BaseChannelLayer, inbox: Inbox) -> None:
         """Content that looks like an envelope, or a received message sent on, is a message like any other."""
         owner = inbox.new_channel()
@@ -200,19 +213,32 @@ class InboxConformance(Harness):
         assert self.read_messages(inbox) == [(channel, {"n": 3})]
 
     def test_a_direct_send_waits_for_room(self, new_layer: NewLayer) -> None:
-        """Messages for a full inbox leave as its reader makes room, in their order, be they sent one by one or at once."""
+        """Messages for a full inbox leave as its reader makes room, in their order, sent one by one or at once."""
         layer = new_layer(inbox_capacity=1, send_timeout=self.patience)
         inbox = layer.inbox(KIND)
         channel = inbox.new_channel()
 
-        def send() -> list[tuple[str, dict[str, int]]]:
+        def send() -> None:
             for n in range(5):
                 layer.send(channel, {"n": n})
             layer.send_many((channel, {"n": n}) for n in range(5, 10))
-            return []
 
         _, received = self.together(send, lambda: self.read_messages(inbox, 10))
         assert received == [(channel, {"n": n}) for n in range(10)]
+
+    def test_a_done_arrives_though_the_message_that_carried_it_is_refused(self, new_layer: NewLayer) -> None:
+        """A send that does not fit never holds up the lane of its connection."""
+        layer = new_layer(inbox_capacity=1, send_timeout=0)
+        inbox = layer.inbox(KIND)
+        owner = inbox.new_channel()
+        layer.send(owner, {"n": 0})
+        reply = layer.message(owner, {"n": 1})
+        reply.token, reply.session = 3, b"session"
+        (refused,) = layer.write([reply])
+        assert isinstance(refused.error, layer.ChannelFull)
+        first, second = self.read(inbox, 2)
+        assert (first.envelope.kind, first.envelope.token) == (MESSAGE, 0)
+        assert (second.envelope.kind, second.envelope.token, second.envelope.session) == (DONE, 3, b"session")
 
     def test_a_full_inbox_delays_nobody_else(self, new_layer: NewLayer) -> None:
         """What the same write sends elsewhere arrives, and only what did not fit is refused."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import pytest
 
@@ -69,17 +70,18 @@ class QueueConformance(Harness):
     def test_many_threads_at_once(self, layer: BaseChannelLayer, peer: BaseChannelLayer) -> None:
         """Senders and readers in threads of their own lose nothing, double nothing and keep each sender's order."""
 
-        def send(sender: int) -> list[tuple[int, int]]:
+        def send(sender: int) -> None:
             for n in range(25):
                 peer.send("conformance.a", {"sender": sender, "n": n})
-            return []
 
         def read() -> list[tuple[int, int]]:
             found = [self.receive(layer, "conformance.a")[1] for _ in range(25)]
             return [(content["sender"], content["n"]) for content in found]
 
-        shares = self.together(*[lambda i=i: send(i) for i in range(4)], *[read] * 4)  # type: ignore[misc]  # mypy cannot infer a lambda with a default
-        assert sorted(pair for share in shares for pair in share) == [(i, n) for i in range(4) for n in range(25)]
+        shares = self.together(*[partial(send, sender) for sender in range(4)], *[read] * 4)[4:]
+        assert sorted(pair for share in shares for pair in share) == [
+            (i, n) for i in range(4) for n in range(25)
+        ]
         for share in shares:
             for sender in range(4):
                 numbers = [n for i, n in share if i == sender]
@@ -104,7 +106,11 @@ class QueueConformance(Harness):
     def test_depth_counts_what_waits(self, layer: BaseChannelLayer, peer: BaseChannelLayer) -> None:
         """``depth`` is the number of messages that wait in a queue."""
         peer.send_many([("conformance.a", {}), ("conformance.a", {}), ("conformance.b", {})])
-        assert (layer.depth("conformance.a"), layer.depth("conformance.b"), layer.depth("conformance.c")) == (2, 1, 0)
+        assert (layer.depth("conformance.a"), layer.depth("conformance.b"), layer.depth("conformance.c")) == (
+            2,
+            1,
+            0,
+        )
 
     def test_flush_deletes_messages(self, layer: BaseChannelLayer, peer: BaseChannelLayer) -> None:
         """After a flush no client finds a message."""
@@ -117,7 +123,10 @@ class QueueConformance(Harness):
     def test_receive_serves_a_quiet_channel_beside_a_busy_one(self, new_layer: NewLayer) -> None:
         """A message on a quiet channel is received although another never runs empty, in whichever order listed."""
         layer = new_layer(capacity=100)
-        for channels in (["conformance.busy", "conformance.quiet"], ["conformance.quiet", "conformance.busy"]):
+        for channels in (
+            ["conformance.busy", "conformance.quiet"],
+            ["conformance.quiet", "conformance.busy"],
+        ):
             layer.send_many(("conformance.busy", {}) for _ in range(60))
             layer.send("conformance.quiet", {})
             received = [layer.receive(channels)[0] for _ in range(60)]
@@ -131,7 +140,7 @@ class QueueConformance(Harness):
         layer = new_layer(capacity=3)
         for _ in range(3):
             layer.send("conformance.a", {})
-        with pytest.raises(layer.ChannelFull, match="'conformance.a' is full") as refused:
+        with pytest.raises(layer.ChannelFull, match=r"'conformance\.a' is full") as refused:
             layer.send("conformance.a", {})
         error = refused.value
         assert (error.channel, error.depth, error.capacity) == ("conformance.a", 3, 3)
@@ -173,7 +182,9 @@ class QueueConformance(Harness):
         layer = new_layer(capacity=1)
         layer.send("conformance.a", {"n": 0})
         with pytest.raises(layer.ChannelFull) as refused:
-            layer.send_many([("conformance.a", {"n": 1}), ("conformance.a", {"n": 2}), ("conformance.b", {"n": 3})])
+            layer.send_many(
+                [("conformance.a", {"n": 1}), ("conformance.a", {"n": 2}), ("conformance.b", {"n": 3})]
+            )
         assert "2 messages" in refused.value.__notes__[0]
         assert drained(layer, "conformance.b") == [("conformance.b", {"n": 3})]
 

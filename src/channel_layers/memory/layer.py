@@ -16,7 +16,7 @@ from msgspec import structs
 
 from channel_layers import names
 from channel_layers.base import BaseChannelLayer
-from channel_layers.envelope import DONE, GROUP, JOIN, LEAVE, MESSAGE, Envelope
+from channel_layers.envelope import GROUP, JOIN, LEAVE, MESSAGE, Envelope, done
 from channel_layers.exceptions import ChannelFull
 from channel_layers.memory.inbox import MemoryInbox
 from channel_layers.memory.queues import Queues
@@ -260,6 +260,8 @@ class MemoryChannelLayer(BaseChannelLayer):
             if error is not None:
                 self.losses.raised("inbox full")
                 refused.append(Refused(envelope, error))
+                if envelope.token:  # the event it carried the end of has ended all the same
+                    self.write([done(envelope.target, envelope.token, session=envelope.session)])
         return refused
 
     def _put_patiently(self, envelope: Envelope, deadline: float) -> ChannelFull | None:
@@ -289,7 +291,7 @@ def _waits_behind(envelope: Envelope, crowded: Sequence[Envelope]) -> bool:
     """Return whether an entry must not pass those that wait for room: a done ends the run that sent them all."""
     if not crowded:
         return False
-    return envelope.kind == DONE or any(_same_inbox(envelope, earlier) for earlier in crowded)
+    return bool(envelope.token) or any(_same_inbox(envelope, earlier) for earlier in crowded)
 
 
 def _same_inbox(one: Envelope, other: Envelope) -> bool:

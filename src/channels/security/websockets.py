@@ -7,7 +7,6 @@ projects and single routes that are to be stricter.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -20,7 +19,7 @@ from channels.message import Message
 __all__ = ["AllowedHostsOnlyOriginValidator", "BaseOriginValidator", "allowed_hosts_only"]
 
 
-class BaseOriginValidator:
+class BaseOriginValidator(Scope):
     """Decorator of connect consumers; a subclass says in :meth:`validate_origin` which origins may connect.
 
     Raises :exc:`~channels.exceptions.DenyConnection` for all others, and for a handshake without Origin, with several,
@@ -34,9 +33,9 @@ class BaseOriginValidator:
         """Return ``func`` behind the check."""
         validator = super().__new__(cls)
         validator.func = func
-        return around(func, partial(_OriginScope, validator))
+        return around(func, validator)
 
-    def check_origin(self, message: Message) -> None:
+    def enter(self, message: Message) -> None:
         """Raise :exc:`~channels.exceptions.DenyConnection` unless the origin of ``message`` may connect."""
         origin = self.get_origin(message)
         if not self.validate_origin(message, origin):
@@ -76,17 +75,6 @@ class AllowedHostsOnlyOriginValidator(BaseOriginValidator):
 
 
 allowed_hosts_only = AllowedHostsOnlyOriginValidator
-
-
-class _OriginScope(Scope):
-    __slots__ = ("_validator",)
-
-    def __init__(self, validator: BaseOriginValidator, message: Message) -> None:
-        super().__init__(message)
-        self._validator = validator
-
-    def enter(self) -> None:
-        self._validator.check_origin(self.message)
 
 
 def _values(message: Message, name: bytes) -> Iterable[str]:

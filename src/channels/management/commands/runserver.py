@@ -38,6 +38,7 @@ HTTP_TIMEOUT: Final = 60
 WHITENOISE: Final = "whitenoise.runserver_nostatic"
 FAREWELL: Final = 2.0
 """Seconds that a reload gives sockets to hear of it (close code 1012)."""
+TIME_FORMAT: Final = "%d/%b/%Y %H:%M:%S"
 
 access_log = logging.getLogger("django.server")
 
@@ -194,16 +195,27 @@ def log_access(access: Access) -> None:
         level = logging.ERROR
     elif access.failed:
         level = logging.WARNING
-    now = time.strftime("%d/%b/%Y %H:%M:%S")
-    access_log.log(level, "%s", access.text, extra={"server_time": now, "status_code": access.status or 200})
+    extra = {"server_time": time.strftime(TIME_FORMAT), "status_code": access.status or HTTPStatus.OK}
+    access_log.log(level, "%s", access.text, extra=extra)
+
+
+def stamp(record: logging.LogRecord) -> bool:
+    """Give a record the time as Django's development server writes it."""
+    record.server_time = time.strftime(TIME_FORMAT)
+    return True
 
 
 def show_logs(trace: bool) -> None:
     """Show the lines of the server and the layer where the project has said nothing about them."""
+    if not access_log.handlers:
+        return
+    handler = logging.StreamHandler()
+    handler.setFormatter(access_log.handlers[0].formatter)
+    handler.addFilter(stamp)
     names = ["daphne", "channel_layers"] + (["django.channels.trace"] if trace else [])
     for name in names:
         logger = logging.getLogger(name)
         if not logger.handlers and not logging.getLogger().handlers:
-            logger.handlers = list(access_log.handlers)
+            logger.addHandler(handler)
             logger.setLevel(logging.INFO)
             logger.propagate = False

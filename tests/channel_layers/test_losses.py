@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from channel_layers.losses import INTERVAL, Losses
+
+
+class Drops:
+    """Losses with a clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.losses = Losses(logging.getLogger("channel_layers.tests"), lambda: self.now)
+
+
+@pytest.fixture
+def drops() -> Drops:
+    return Drops()
+
+
+def test_every_drop_is_counted(drops: Drops) -> None:
+    """Counts are kept by cause, whether a line was logged or not."""
+    drops.losses.count("expired", "a message expired")
+    drops.losses.count("expired", "messages expired", 3)
+    drops.losses.raised("channel full")
+    assert dict(drops.losses.counts) == {"expired": 4, "channel full": 1}
+
+
+def test_a_cause_is_logged_once_per_interval(drops: Drops, caplog: pytest.LogCaptureFixture) -> None:
+    """The first drop is logged at once; the next line comes after the interval and tells how many there were."""
+    for _ in range(3):
+        drops.losses.count("expired", "a message expired")
+    drops.now = INTERVAL
+    drops.losses.count("expired", "another expired", 2)
+    assert caplog.messages == [
+        "a message expired (expired: 1 since the last such line)",
+        "another expired (expired: 4 since the last such line)",
+    ]
+    assert {record.levelname for record in caplog.records} == {"WARNING"}
+
+
+def test_causes_are_logged_apart(drops: Drops, caplog: pytest.LogCaptureFixture) -> None:
+    """One cause does not silence another."""
+    drops.losses.count("expired", "a message expired")
+    drops.losses.count("inbox full", "an inbox is full")
+    assert len(caplog.messages) == 2
+
+
+def test_what_is_noted_is_logged_by_the_next_report(drops: Drops, caplog: pytest.LogCaptureFixture) -> None:
+    """A caller that holds a lock counts now and lets the line be written later, once."""
+    drops.losses.note("expired", "a message expired", 2)
+    drops.losses.note("expired", "a second one")
+    assert drops.losses.counts["expired"] == 3
+    assert caplog.messages == []
+    drops.losses.report()
+    drops.losses.report()
+    assert caplog.messages == ["a message expired (expired: 2 since the last such line)"]
+
+
+def test_what_an_exception_tells_is_not_logged(drops: Drops, caplog: pytest.LogCaptureFixture) -> None:
+    """A refusal that was raised is counted only."""
+    drops.losses.raised("channel full")
+    drops.losses.report()
+    assert drops.losses.counts["channel full"] == 1
+    assert caplog.messages == []
+
+
+def test_a_line_that_another_thread_takes_is_not_logged_twice(drops: Drops) -> None:
+    """Between the look and the taking the last line may have gone."""
+
+    class Emptied:
+        def __bool__(self) -> bool:
+            return True
+
+        def popleft(self) -> None:
+            raise IndexError
+
+    drops.losses._unlogged = Emptied()  # type: ignore[assignment]  # a deque that another thread empties meanwhile
+    assert drops.losses.report() is None  # type: ignore[func-returns-value]  # that it returns is the point
+
+
+def test_threads_count_together(drops: Drops, caplog: pytest.LogCaptureFixture) -> None:
+    """No drop is missed and no line doubled when threads count at once."""
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda n: drops.losses.count("expired", "a message expired"), range(400)))
+    assert drops.losses.counts["expired"] == 400
+    assert len(caplog.messages) == 1
