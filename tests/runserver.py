@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from websockets.sync.client import ClientConnection, connect
 
 STARTING = 30.0
@@ -71,7 +72,8 @@ class RunServer:
                         return found
                     since += 1
                 remaining = deadline - time.monotonic()
-                assert remaining > 0 and not self._ended, f"no line matches {pattern!r} in:\n{self.output}"
+                if remaining <= 0 or self._ended:
+                    pytest.fail(f"no line matches {pattern!r} in:\n{self.output}")
                 self._changed.wait(remaining)
 
     def matching(self, pattern: str, since: int = 0) -> list[str]:
@@ -101,7 +103,8 @@ class RunServer:
 
     def connect(self, path: str, **options: Any) -> ClientConnection:
         """Open a WebSocket."""
-        return connect(f"ws://127.0.0.1:{self.port}{path}", proxy=None, **options)
+        client: ClientConnection = connect(f"ws://127.0.0.1:{self.port}{path}", proxy=None, **options)
+        return client
 
     def get(self, path: str, data: bytes | None = None) -> tuple[int, str]:
         """Return status and text of the answer to a GET, or to a POST of ``data``."""
@@ -142,6 +145,23 @@ def running(
         yield server
     finally:
         server.stop()
+
+
+def manage(project: Path, *arguments: str) -> str:
+    """Run a management command to its end, which has to be a good one; return what it printed."""
+    command = [sys.executable, "manage.py", *arguments]
+    ended = subprocess.run(
+        command,
+        cwd=project,
+        env=_environment({}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=STARTING,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout
+    return ended.stdout
 
 
 def receive(client: ClientConnection) -> str | bytes:

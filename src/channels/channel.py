@@ -112,7 +112,8 @@ class Group(_Sender):
 
     def _envelope(self, content: Content, without: Sequence[Channel | str], pending: Pending | None) -> Envelope:
         warn_if_unread(None, self.channel_layer)
-        names = [_name(channel) for channel in without]
+        # A single name is left to the layer, which refuses it rather than take its letters for names.
+        names = without if isinstance(without, str) else [_name(channel) for channel in without]
         return self._layer.group_message(self.name, content, names, pending.route if pending else "")
 
     def _member(self, channel: Channel | str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.apps import AppConfig
@@ -11,8 +11,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import get_commands
 
 from channels import conf, layers
-from channels.layers import channel_layers
+from channels.layers import DEFAULT_CHANNEL_LAYER, channel_layers
 from channels.routing import Router
+from channels.suggestions import closest
 
 RUNSERVER = "runserver"
 REPLACEABLE = frozenset({"django.core", "django.contrib.staticfiles", "whitenoise.runserver_nostatic", "channels"})
@@ -22,7 +23,12 @@ REPLACEABLE = frozenset({"django.core", "django.contrib.staticfiles", "whitenois
 def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Unknown keys and values in ``CHANNELS`` and ``CHANNEL_LAYERS``; backends that cannot be imported."""
     found: list[CheckMessage] = [Error(fault, id="channels.E001") for fault in conf.faults()]
-    for alias, config in channel_layers.configs.items():
+    configs = channel_layers.configs
+    if not isinstance(configs, Mapping):
+        return [*found, Error(f"CHANNEL_LAYERS is a dict, not {type(configs).__name__}", id="channels.E002")]
+    if configs and DEFAULT_CHANNEL_LAYER not in configs:
+        found.append(_missing_default(configs))
+    for alias, config in configs.items():
         faults = layers.faults(alias, config)
         found += [Error(fault, id="channels.E002") for fault in faults]
         if not faults:
@@ -32,8 +38,8 @@ def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 
 def check_routing(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Routings that cannot be imported or built, and names that look misspelt."""
-    found: list[CheckMessage] = []
-    for alias, config in channel_layers.configs.items():
+    configs, found = channel_layers.configs, list[CheckMessage]()
+    for alias, config in configs.items() if isinstance(configs, Mapping) else ():
         if not layers.faults(alias, config):
             found += _check_routing(alias, config["ROUTING"])
     return found
@@ -47,6 +53,13 @@ def check_runserver(app_configs: Sequence[AppConfig] | None = None, **kwargs: An
         return []
     hint = "Put 'channels' before it in INSTALLED_APPS."
     return [Warning(f"the runserver of {name!r} is used: it serves no WebSockets", hint=hint, id="channels.W001")]
+
+
+def _missing_default(configs: Mapping[str, Any]) -> CheckMessage:
+    near = closest(DEFAULT_CHANNEL_LAYER, configs)
+    hint = f"Rename {near!r}." if near else None
+    text = f"CHANNEL_LAYERS has no {DEFAULT_CHANNEL_LAYER!r}, only {sorted(configs)!r}: runserver serves no WebSockets"
+    return Warning(text, hint=hint, id="channels.W003")
 
 
 def _check_backend(alias: str, path: str) -> list[CheckMessage]:

@@ -44,6 +44,7 @@ class ChannelLayerWrapper:
         self.channel_layer = channel_layer
         self.alias = alias
         self.routing = routing
+        self.warned: set[str | None] = set()  # what nobody reads, and was told of
         self._router: Router | None = None
 
     @property
@@ -79,7 +80,7 @@ class ChannelLayerManager:
         return configs
 
     def make_backend(self, alias: str) -> ChannelLayerWrapper:
-        """Build the layer ``alias``; raise :exc:`InvalidChannelLayerError`. Errors of its constructor pass through."""
+        """Build the layer ``alias``; raise :exc:`InvalidChannelLayerError`, also for what its constructor refuses."""
         return self._make(alias, self._config(alias).get("CONFIG", {}))
 
     def make_test_backend(self, alias: str) -> ChannelLayerWrapper:
@@ -89,11 +90,12 @@ class ChannelLayerManager:
             raise InvalidChannelLayerError(f"CHANNEL_LAYERS[{alias!r}] has no TEST_CONFIG")
         return self._make(alias, config["TEST_CONFIG"])
 
-    def set(self, alias: str, layer: ChannelLayerWrapper) -> ChannelLayerWrapper | None:
-        """Replace the layer ``alias``; return what was there."""
+    def set(self, alias: str, layer: ChannelLayerWrapper | None) -> ChannelLayerWrapper | None:
+        """Replace the layer ``alias`` (``None``: it is built anew when it is next used); return what was there."""
         with self._lock:
-            previous = self._layers.get(alias)
-            self._layers[alias] = layer
+            previous = self._layers.pop(alias, None)
+            if layer is not None:
+                self._layers[alias] = layer
         return previous
 
     def __getitem__(self, alias: str) -> ChannelLayerWrapper:
@@ -122,7 +124,7 @@ class ChannelLayerManager:
         backend = load_backend(alias, config["BACKEND"])
         try:
             layer = backend(**options)
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise InvalidChannelLayerError(f"CHANNEL_LAYERS[{alias!r}]['CONFIG']: {error}") from error
         return ChannelLayerWrapper(layer, alias, config["ROUTING"])
 

@@ -45,8 +45,15 @@ _loops = _Loops()
 def _start(
     loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], context: Context, result: Future[Any]
 ) -> None:
-    task = loop.create_task(coroutine, context=context)
+    task = loop.create_task(_contained(coroutine), context=context)
     task.add_done_callback(lambda done: _finish(done, result))
+
+
+async def _contained(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        return await coroutine
+    except (SystemExit, KeyboardInterrupt) as error:  # would end the loop, and every other consumer with it
+        raise RuntimeError(f"the consumer raised {error!r}") from error
 
 
 def _finish(task: asyncio.Task[Any], result: Future[Any]) -> None:

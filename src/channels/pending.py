@@ -118,16 +118,16 @@ class Pending:
 
     def flush_eligible(self) -> None:
         """Write what need not wait for the running consumer; called by the watchdog, under ``lock``."""
-        in_transaction = self._eligible is not None
-        count = self._eligible if in_transaction else len(self._envelopes)
+        eligible = self._eligible
+        count = len(self._envelopes) if eligible is None else eligible
         batch = self._envelopes[:count]
         del self._envelopes[:count]
         self._mark = max(0, self._mark - len(batch))
-        if in_transaction:
-            self._eligible = 0
         refused = self.layer.write(batch) if batch else []
-        if not in_transaction:
+        if eligible is None:
             refused += self._flush_others()
+        else:
+            self._eligible = 0
         for refusal in refused:
             self._report(refusal)
 

@@ -13,17 +13,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("django.channels")
 
-_warned: set[tuple[int, str | None]] = set()
-
 
 def warn_if_unread(channel: str | None, layer: ChannelLayerWrapper | BaseChannelLayer) -> None:
     """Warn if no process reads ``channel`` (``None``: a group) and none is on its way.
 
     On a layer within one process that is known at once; on others a worker may start tomorrow.
     """
-    if not isinstance(layer, ChannelLayerWrapper) or (id(layer), channel) in _warned or not layer.local_only():
+    if not isinstance(layer, ChannelLayerWrapper) or channel in layer.warned or not layer.local_only():
         return
-    _warned.add((id(layer), channel))
+    layer.warned.add(channel)
     announced = layer.channel_layer.processes()
     if not announced:
         logger.warning(

@@ -17,7 +17,7 @@ from django.utils.functional import cached_property
 from channels.exceptions import RequestAborted, RequestTimeout, ResponseLater
 
 if TYPE_CHECKING:
-    from channel_layers.base import Received
+    from channel_layers.receiver import Received
     from channels.message import Message
 
 SCHEMES = {"ws": "http", "wss": "https"}

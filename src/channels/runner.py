@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import structs
+
 from channel_layers import codec
 from channel_layers.envelope import AGAIN, EVENT, RAISED, RETURNED, UNDECIDED, UNROUTED, Envelope, done
 from channel_layers.slot import Refused
@@ -47,14 +49,14 @@ class Runner:
     def run(self, envelope: Envelope) -> None:
         """Handle the messages of ``envelope``, gather what they send, and settle it behind that."""
         lane = LaneState(envelope.session) if envelope.owner else None
-        self._settled = not envelope.owner
+        self._settled = not envelope.token
         outcome, handled = RAISED, 0
-        for handled, content in enumerate(self._decoded(envelope)):
-            outcome = self._handle(content, envelope, lane)
+        for handled, content in enumerate(self._decoded(envelope)):  # noqa: B007 - the number of the last one
+            outcome = self._contained(content, envelope, lane)
             if outcome == AGAIN:
                 break
-        if outcome == AGAIN and (lane is None or envelope.kind != EVENT):
-            self._send_again(envelope)
+        if outcome == AGAIN and (self._settled or envelope.kind != EVENT):
+            self._send_again(envelope, handled)
             self._settled = True
         if self._settled or lane is None:
             self._pending.end()
@@ -68,6 +70,13 @@ class Runner:
             self._layer.losses.note("undecodable", f"a message on {envelope.target!r} cannot be decoded: {error}")
             return []
         return content if type(content) is list else [content]
+
+    def _contained(self, content: dict[str, Any], envelope: Envelope, lane: LaneState | None) -> int:
+        try:
+            return self._handle(content, envelope, lane)
+        except Exception:  # a fault of the callback, of a signal's receiver or of ours: the lane goes on all the same
+            logger.exception("a message on %s could not be handled", envelope.target)
+            return RAISED
 
     def _handle(self, content: dict[str, Any], envelope: Envelope, lane: LaneState | None) -> int:
         message = Message(content, envelope.target, self._layer, lane)
@@ -119,7 +128,7 @@ class Runner:
             return self._deny(found, message, denial)
         except ChannelSocketException as action:
             return self._act(found, message, action)
-        except (Exception, SystemExit):
+        except BaseException:  # noqa: BLE001 - whatever a consumer raises ends its call, never the thread of its slot
             return self._raised(found, message)
         return RETURNED if self._accepts_on_return or message.channel_name != CONNECT else UNDECIDED
 
@@ -145,13 +154,16 @@ class Runner:
             reply["headers"] = denial.headers
         if denial.content:
             reply["body"] = denial.content
-        message.reply_channel.send(reply)
+        try:
+            message.reply_channel.send(reply)
+        except Exception:  # noqa: BLE001 - logged by _raised
+            return self._raised(found, message)
         return RETURNED
 
     def _act(self, found: Match, message: Message, action: ChannelSocketException) -> int:
         try:
             action.run(message)
-        except Exception:
+        except Exception:  # noqa: BLE001 - logged by _raised
             return self._raised(found, message)
         return RETURNED
 
@@ -161,17 +173,12 @@ class Runner:
         self._boundary.report()
         return RAISED
 
-    def _send_again(self, envelope: Envelope) -> None:
-        """Put a message without a lane back on its channel after a moment; its queue may have others meanwhile."""
-        again = Envelope(
-            envelope.kind,
-            envelope.target,
-            envelope.content,
-            envelope.owner,
-            envelope.token,
-            route=envelope.route,
-            attempt=envelope.attempt + 1,
-        )
+    def _send_again(self, envelope: Envelope, handled: int) -> None:
+        """Put what no lane holds back on its channel after a moment; its queue may have others meanwhile."""
+        content, token = envelope.content, envelope.token
+        if envelope.kind == EVENT:  # settled early: its lane has gone on
+            content, token = _after(handled, content), 0
+        again = structs.replace(envelope, content=content, token=token, attempt=envelope.attempt + 1)
         delay = min(RETRY_DELAY * 2**envelope.attempt, MAX_RETRY_DELAY)
         timer = threading.Timer(delay, self._write_again, [again])
         timer.daemon = True
@@ -180,6 +187,11 @@ class Runner:
     def _write_again(self, envelope: Envelope) -> None:
         for refusal in self._layer.channel_layer.write([envelope]):
             report_refused(refusal)
+
+
+def _after(handled: int, content: bytes) -> bytes:
+    """Return what is left of a batch after the first ``handled`` messages."""
+    return codec.join([codec.encode(rest) for rest in codec.decode(content)[handled:]]) if handled else content
 
 
 def report_refused(refusal: Refused) -> None:

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from importlib import import_module
-from typing import Final, overload
+from typing import overload
 
 from django.conf import settings
-from django.contrib.sessions.backends.base import SessionBase, UpdateError
-from django.contrib.sessions.backends.signed_cookies import SessionStore as SignedCookies
+from django.contrib.sessions.backends.base import SessionBase
 from django.core.signals import setting_changed
 
 from channels.decorators import C, Scope, around
-from channels.lane_session import ChannelSession, ReplyChannelSession
+from channels.lane_session import ChannelSession
 from channels.message import Message
 from channels.request import AsgiRequest
+from channels.session_engines import http_store, reply_channel_store
 
 __all__ = [
     "channel_and_http_session",
@@ -28,19 +27,6 @@ __all__ = [
     "http_session",
     "session_for_reply_channel",
 ]
-
-_GONE: Final = (
-    "the HTTP session has expired or was flushed, and a consumer cannot begin a new one, because only the response to "
-    "a request can set its cookie: begin it in a view"
-)
-_READ_ONLY: Final = (
-    "sessions in signed cookies can be read by a consumer but not changed, because only the response to a request can "
-    "set a cookie: change it in a view, use channel_session, or choose another SESSION_ENGINE"
-)
-_FIXED_KEY: Final = (
-    "a consumer cannot change the key of an HTTP session, because only the response to a request can set the cookie "
-    "that holds it: log in and out, and change passwords, in a view"
-)
 
 
 def channel_session(consumer: C) -> C:
@@ -92,7 +78,7 @@ def session_for_reply_channel(name: str) -> SessionBase:
 
     Without ``CHANNEL_SESSION_ENGINE`` the decorators do not use it. Raises :exc:`ValueError` for signed cookies.
     """
-    return _reply_channel_store(_channel_engine() or settings.SESSION_ENGINE)(name)
+    return reply_channel_store(_channel_engine() or settings.SESSION_ENGINE)(name)
 
 
 class _ChannelScope(Scope):
@@ -150,90 +136,6 @@ class _OrderScope(Scope):
             )
 
 
-class _EngineSession(ReplyChannelSession):
-    """What keeps a channel session in an engine of Django; comes before the engine's class."""
-
-    def __init__(self, channel: str) -> None:
-        self.channel = channel
-        super().__init__()
-
-    def save(self, must_create: bool = False) -> None:
-        """Save the data, or delete what was saved if there are none."""
-        if self.keys():
-            super().save(must_create or not self.exists(self.session_key))
-        else:
-            self.delete()
-        self.modified = False
-
-    async def asave(self, must_create: bool = False) -> None:
-        """As :meth:`save`."""
-        if await self.akeys():
-            await super().asave(must_create or not await self.aexists(self.session_key))
-        else:
-            await self.adelete()
-        self.modified = False
-
-
-class _HttpSession(SessionBase):
-    """What keeps a consumer from changing the key of a browser's session; comes before the engine's class."""
-
-    def create(self) -> None:
-        """Have no key: an engine wants a new one in place of one that it does not find."""
-        self._session_key = None
-
-    async def acreate(self) -> None:
-        """As :meth:`create`."""
-        self.create()
-
-    def cycle_key(self) -> None:
-        """Raise :exc:`ValueError`."""
-        raise ValueError(_FIXED_KEY)
-
-    async def acycle_key(self) -> None:
-        """As :meth:`cycle_key`."""
-        self.cycle_key()
-
-    def save(self, must_create: bool = False) -> None:
-        """Save the data; raise :exc:`ValueError` if the session is gone."""
-        if self.session_key is None:
-            raise ValueError(_GONE)
-        try:
-            super().save(must_create)
-        except UpdateError as error:
-            raise ValueError(_GONE) from error
-        self.modified = False
-
-    async def asave(self, must_create: bool = False) -> None:
-        """As :meth:`save`."""
-        if self.session_key is None:
-            raise ValueError(_GONE)
-        try:
-            await super().asave(must_create)
-        except UpdateError as error:
-            raise ValueError(_GONE) from error
-        self.modified = False
-
-
-class _CookieSession(_HttpSession):
-    """A session whose data are in the cookie itself."""
-
-    def save(self, must_create: bool = False) -> None:
-        """Raise :exc:`ValueError`."""
-        raise ValueError(_READ_ONLY)
-
-    async def asave(self, must_create: bool = False) -> None:
-        """As :meth:`save`."""
-        self.save()
-
-    def delete(self, session_key: str | None = None) -> None:
-        """Raise :exc:`ValueError`."""
-        raise ValueError(_READ_ONLY)
-
-    async def adelete(self, session_key: str | None = None) -> None:
-        """As :meth:`delete`."""
-        self.delete()
-
-
 def _channel_session_of(message: Message) -> SessionBase:
     channel = message.content.get("reply_channel")
     if not channel:
@@ -262,9 +164,10 @@ def _http_session_of(message: Message) -> SessionBase | None:
 
 
 def _http_session(key: str | None) -> SessionBase | None:
-    if not key:
+    # A parameter can hold what no cookie can, and what makes a database raise, such as U+0000.
+    if not key or not (key.isascii() and key.isprintable()):
         return None
-    session = _http_store(settings.SESSION_ENGINE)(key)
+    session = http_store(settings.SESSION_ENGINE)(key)
     return session if session.session_key else None  # engines refuse keys that are too short to be theirs
 
 
@@ -285,20 +188,3 @@ def _forget_channel_engine(**kwargs: object) -> None:
 
 
 setting_changed.connect(_forget_channel_engine, dispatch_uid="channels.sessions")
-
-
-@cache
-def _reply_channel_store(engine: str) -> Callable[[str], SessionBase]:
-    store = import_module(engine).SessionStore
-    if issubclass(store, SignedCookies):
-        raise ValueError(
-            f"channel sessions cannot be kept by {engine!r}, because there is no cookie to set: choose another "
-            "CHANNEL_SESSION_ENGINE, or none to let them travel with the messages of their connection"
-        )
-    return type("SessionStore", (_EngineSession, store), {})
-
-
-@cache
-def _http_store(engine: str) -> Callable[[str | None], SessionBase]:
-    store = import_module(engine).SessionStore
-    return type("SessionStore", (_CookieSession if issubclass(store, SignedCookies) else _HttpSession, store), {})

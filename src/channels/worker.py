@@ -64,7 +64,7 @@ class Worker:
     def start(self) -> None:
         """Run in threads of its own, until :meth:`stop`."""
         self._announce()
-        targets = [self._watchdog.run, self._heartbeat, *(slot.run for slot in self._slots)]
+        targets = [*(slot.run for slot in self._slots), self._heartbeat, self._watchdog.run]
         for number, target in enumerate(targets):
             thread = threading.Thread(target=target, name=f"channels-worker-{number}", daemon=True)
             self._threads.append(thread)
@@ -73,13 +73,21 @@ class Worker:
     def stop(self, timeout: float | None = None) -> None:
         """Take nothing more and wait up to ``timeout`` seconds for running consumers."""
         self.stopping.set()
-        self._watchdog.stop()
         for slot in self._slots:
             slot.interrupt()
         deadline = None if timeout is None else time.monotonic() + timeout
-        for thread in self._threads:
-            thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
-        self.channel_layer.withdraw(self.process)
+        for thread in self._threads[:-1]:
+            thread.join(_left(deadline))
+        self._watchdog.stop()  # only now: a running consumer may wait for the answer to what it has sent
+        for thread in self._threads[-1:]:
+            thread.join(_left(deadline))
+        self._withdraw()
+
+    def _withdraw(self) -> None:
+        try:
+            self.channel_layer.withdraw(self.process)
+        except OSError as error:
+            logger.warning("the end of this worker could not be announced: %s", error)
 
     def _filtered(self, only: Sequence[str], exclude: Sequence[str]) -> list[str]:
         channels = readable_channels(self.channel_layer)
@@ -99,6 +107,10 @@ class Worker:
             self.channel_layer.announce(announcement)
         except OSError as error:
             logger.warning("no heartbeat: %s", error)
+
+
+def _left(deadline: float | None) -> float | None:
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
 
 
 def readable_channels(layer: ChannelLayerWrapper) -> list[str]:
@@ -161,9 +173,16 @@ class WorkerSlot:
                 runner.run(envelope)
             except Exception:  # a fault of ours, not of a consumer; the slot goes on
                 logger.exception("a message on %s could not be handled", envelope.target)
-        self._learn(counts, time.perf_counter() - self.started)
+        if counts:  # else the watchdog was quicker and has put all of it back
+            self._learn(counts, time.perf_counter() - self.started)
         self.started = 0.0
-        self._pending.settle(self._slot.settle)
+        self._settle()
+
+    def _settle(self) -> None:
+        try:
+            self._pending.settle(self._slot.settle)
+        except OSError as error:
+            logger.error("what consumers have sent could not be written: %s", error)
 
     def _next(self) -> Envelope | None:
         try:

@@ -87,6 +87,10 @@ class Config:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, (int, float)) and not isinstance(value, bool) and value < 0:
+            value, default = getattr(self, field.name), field.default
+            kinds = (int, float) if isinstance(default, float) else (type(default),)
+            if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+                expected = " or ".join(kind.__name__ for kind in kinds)
+                raise ValueError(f"{field.name} is {expected}, {default!r} by default, not {value!r}")
+            if isinstance(value, (int, float)) and value < 0:
                 raise ValueError(f"{field.name} must not be negative, not {value!r}")

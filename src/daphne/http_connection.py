@@ -91,7 +91,7 @@ class HttpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's does not inherit from it
-        self._server.transports[self] = None
+        self._server.made(self)
         self._wait_for(Phase.HEAD, self._server.config.head_timeout)
 
     def data_received(self, data: bytes) -> None:
@@ -114,9 +114,9 @@ class HttpConnection(asyncio.Protocol):
         if self._phase in (Phase.RESPONSE, Phase.REST) and request is not None:
             self._server.log(access.http_access(request.method, request.target, request.http_version, 499, 0))
         self._phase = Phase.CLOSED
-        self._server.transports.pop(self, None)
         self._server.deadlines.cancel(self)
         self._give_up_request()
+        self._server.lost(self)
 
     def on_deadline(self, now: float) -> float | None:
         """Something did not happen in time."""
@@ -249,13 +249,19 @@ class HttpConnection(asyncio.Protocol):
         """The consumer has finished; without an answer somebody else may still give one (``ResponseLater``)."""
         self._server.outbox.settled(self._channel)
         status = _OUTCOMES.get(done.outcome)
-        if status is not None and self._phase is Phase.RESPONSE:
-            self._answer(status, "")
+        if status is not None:
+            self._fall_short(status, "")
+
+    def _fall_short(self, status: int, why: str) -> None:
+        """Nothing more will come: answer, or cut a response that has begun, so that it does not pass for whole."""
+        if self._phase is Phase.RESPONSE:
+            self._answer(status, why)
+        elif self._phase is Phase.REST:
+            self._transport.abort()
 
     def lost(self, envelope: Envelope) -> None:
         """The request was taken by a worker that died."""
-        if self._phase is Phase.RESPONSE:
-            self._answer(500, f"the worker that had {self._shown()} died")
+        self._fall_short(500, f"the worker that had {self._shown()} died")
 
     def refused(self, envelope: Envelope, error: Exception) -> None:
         """The request was not taken, or given back because nobody reads it."""
@@ -294,7 +300,8 @@ class HttpConnection(asyncio.Protocol):
         """The response is complete: log it, and go on with the next request or close."""
         request = self._request
         method, target, version = (request.method, request.target, request.http_version) if request else ("-", b"-", "1.1")
-        self._server.log(access.http_access(method, target, version, response.status, response.size))
+        if request is None or not request.is_websocket:  # a refused handshake has a line of its own
+            self._server.log(access.http_access(method, target, version, response.status, response.size))
         self._give_up_request()
         if response.keep_alive:
             self._wait_for(Phase.HEAD, self._server.config.keep_alive_timeout)
@@ -351,10 +358,11 @@ class HttpConnection(asyncio.Protocol):
     def _hand_over(self, request: Request, key: str, offered: list[str]) -> None:
         server = self._server
         self._phase = Phase.CLOSED
-        server.transports.pop(self, None)
         server.deadlines.cancel(self)
         opening = OpeningHandshake(server, self._transport, server.sockets.new_channel(), request, key)
         server.connections[opening.channel] = opening
+        server.made(opening)
+        server.lost(self)
         self._transport.set_protocol(opening)
         opening.start(request, offered, self._parser.rest)
 

@@ -33,7 +33,7 @@ _REFUSALS: Final = {
 class OpeningHandshake(LaneConnection):
     """The phase before the 101 (RFC 6455 section 4.2.2)."""
 
-    __slots__ = ("_deadline", "_decided", "_early", "_key", "_offered", "_pending", "_refused")
+    __slots__ = ("_decided", "_early", "_key", "_offered", "_owes_disconnect", "_pending", "_refused")
 
     def __init__(self, server: Server, transport: asyncio.Transport, channel: str, request: Request, key: str) -> None:
         super().__init__(server, transport, Lane(channel, request.path, server.config))
@@ -43,6 +43,7 @@ class OpeningHandshake(LaneConnection):
         self._pending: list[tuple[dict[str, Any], bool]] = []
         self._decided = False
         self._refused = False
+        self._owes_disconnect = False
 
     def start(self, request: Request, offered: list[str], early: bytes) -> None:
         """Ask the application; ``offered`` are the client's subprotocols, ``early`` what came behind the request."""
@@ -67,7 +68,9 @@ class OpeningHandshake(LaneConnection):
             self._end()
             text = "the client left before the decision"
             self._server.log(access.websocket_refused(self.lane.path, None, 0, text))
-        self._drained_or_waiting()
+        self._server.retire(self.channel)
+        self._server.lost(self)
+        self._pay_disconnect()
 
     def on_deadline(self, now: float) -> float | None:
         """No decision in time."""
@@ -104,13 +107,21 @@ class OpeningHandshake(LaneConnection):
             self._pending.append((content, from_group))
 
     def _connect_ended(self, outcome: int) -> None:
-        if outcome in (RETURNED, UNDECIDED):
-            if self._decided and not self._refused:
-                self._push_disconnect(ABNORMAL, "")
-            elif not self._decided and (outcome == RETURNED or self._was_answered()):
-                self._accept({})
-        elif not self._decided:
+        self._owes_disconnect = outcome in (RETURNED, UNDECIDED) and not self._refused
+        if self._decided:
+            self._pay_disconnect()
+        elif outcome == RETURNED or (outcome == UNDECIDED and self._was_answered()):
+            self._accept({})
+        elif outcome != UNDECIDED:
             self.refuse(*_REFUSALS[outcome])
+
+    def _pay_disconnect(self) -> None:
+        """Send the disconnect of a connect whose consumer returned without refusing, though nobody was let in."""
+        if self._owes_disconnect:
+            self._owes_disconnect = False
+            self._push_disconnect(ABNORMAL, "")
+        elif self.lane.idle:
+            self._server.forget(self.channel)
 
     def _was_answered(self) -> bool:
         """Return whether a consumer has sent data, which accepts where nothing else decides (1.1.8's rule)."""
@@ -128,12 +139,15 @@ class OpeningHandshake(LaneConnection):
     # -- the decision ----------------------------------------------------------------------------------------------
 
     def _accept(self, content: dict[str, Any]) -> None:
+        if self._transport.is_closing():
+            return  # the client is gone, as connection_lost() is about to say
         try:
             head = accept_response(self._key, self._subprotocol(content), _pairs(content.get("headers")))
         except (TypeError, ValueError) as error:
             self.refuse(500, f"its consumer's answer cannot be sent: {error}")
             return
         self._end()
+        self._owes_disconnect = False  # the open socket sends its own
         socket = WebSocketConnection(self._server, self._transport, self.lane)
         socket.open(head, content, self._pending, bytes(self._early))
 
@@ -171,12 +185,7 @@ class OpeningHandshake(LaneConnection):
         self._resume_reading()
 
     def _drained(self) -> None:
-        if self._decided and self._transport.is_closing():
-            self._server.forget(self.channel)
-
-    def _drained_or_waiting(self) -> None:
-        self._server.retire(self.channel)
-        if self.lane.idle:
+        if self._server.connections.get(self.channel) is self and self._decided and self._transport.is_closing():
             self._server.forget(self.channel)
 
     def _may_read(self) -> bool:

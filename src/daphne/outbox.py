@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from channel_layers.base import BaseChannelLayer
 from channel_layers.envelope import Envelope
 from channel_layers.slot import Refused
+from channel_layers.slot import Refused
 
 logger = logging.getLogger("daphne.outbox")
 
@@ -75,9 +76,13 @@ class Outbox:
         while True:
             await self._filled.wait()
             self._filled.clear()
-            batch, self._batch = self._batch, []
-            for envelope, error in await self._write(batch):
-                self._refused(envelope, error)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what was gathered."""
+        batch, self._batch = self._batch, []
+        for envelope, error in await self._write(batch) if batch else ():
+            self._refused(envelope, error)
 
     async def _write(self, batch: list[Envelope]) -> list[Refused]:
         try:

@@ -51,7 +51,7 @@ class Server:
         self.loop = asyncio.get_running_loop()
         self.losses = Losses(logging.getLogger("daphne"))
         self.connections: dict[str, LaneConnection | HttpConnection] = {}
-        self.transports: dict[HttpConnection, None] = {}
+        self._live: set[LaneConnection | HttpConnection] = set()
         self.paused: dict[str, LaneConnection] = {}
         self.handshakes = 0
         self.lanes_size = 0
@@ -65,7 +65,7 @@ class Server:
         self._listeners: list[asyncio.Server] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._reads: frozenset[str] | None = None
-        self._emptied = asyncio.Event()
+        self._all_lost = asyncio.Event()
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Accept connections on bound ``sockets``."""
@@ -85,13 +85,12 @@ class Server:
         """End in order: stop accepting, let requests finish, close sockets with 1012, say so to the layer."""
         for listener in self._listeners:
             listener.close()
-        for http in list(self.transports):
-            http.close(1012, "", "server (stops)")
-        for connection in list(self.connections.values()):
+        for connection in list(self._live):
             connection.close(1012, "server restarts", "server (stops)")
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_TIMEOUT):
-                await self._until_empty()
+                await self._until_all_lost()
+        await self.outbox.flush()
         await self.layer.awithdraw(self.layer.process)
         for task in self._tasks:
             task.cancel()
@@ -117,8 +116,16 @@ class Server:
         inbox.forget(channel)
         self.outbox.settled(channel)
         self.connections.pop(channel, None)
-        if not self.connections:
-            self._emptied.set()
+
+    def made(self, connection: LaneConnection | HttpConnection) -> None:
+        """A connection has a transport."""
+        self._live.add(connection)
+
+    def lost(self, connection: LaneConnection | HttpConnection) -> None:
+        """A connection has no transport any more, or another took it over."""
+        self._live.discard(connection)
+        if not self._live:
+            self._all_lost.set()
 
     def charge(self, size: int) -> None:
         """Take ``size`` bytes of the lanes' budget; once it is used up, no socket is read."""
@@ -155,7 +162,7 @@ class Server:
         self.sockets.beat()
         self.requests.beat()
 
-    async def _until_empty(self) -> None:
-        while self.connections:
-            self._emptied.clear()
-            await self._emptied.wait()
+    async def _until_all_lost(self) -> None:
+        while self._live:
+            self._all_lost.clear()
+            await self._all_lost.wait()

@@ -79,7 +79,10 @@ class WebSocketConnection(LaneConnection):
         """Send the 101, the accepting message, what waited for it, and read what came early."""
         self._transport.write(head)
         self._server.log(access.websocket_opened(self.lane.path, events.peer_of(self._transport)))
+        opening = self._server.connections[self.channel]
         self._server.connections[self.channel] = self
+        self._server.made(self)
+        self._server.lost(opening)
         self._transport.set_write_buffer_limits(high=self._server.config.max_write_size)
         self._transport.set_protocol(self)
         if self._server.config.ping_interval:
@@ -108,6 +111,7 @@ class WebSocketConnection(LaneConnection):
         if not self._by:
             self._by = f"network ({exc})" if exc else "network (no close frame)"
         self._end()
+        self._server.lost(self)
 
     def pause_writing(self) -> None:
         """The client has not read ``max_write_size`` bytes: it gets a close frame, and nothing more is queued."""

@@ -52,6 +52,7 @@ class TestTwinsByThreads(TwinConformance):
 
 @pytest.fixture
 def layer() -> MemoryChannelLayer:
+    """A layer that holds nothing."""
     return MemoryChannelLayer()
 
 

@@ -67,4 +67,5 @@ def test_what_is_remembered_is_bounded() -> None:
     capacities = Capacities(7, {"chat.1": 3})
     assert [capacities[f"chat.{n}"] for n in range(10_000)].count(3) == 1
     info = capacities._known.cache_info()
+    assert info.maxsize is not None
     assert info.currsize == info.maxsize < 10_000

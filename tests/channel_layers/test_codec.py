@@ -182,7 +182,10 @@ def test_sixty_four_levels_travel(leaf: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
-        ({1}, r"message\['value'\]: set cannot travel \(\{1\}\); send str\(value\), a list or a dict of plain values"),
+        (
+            {1},
+            r"message\['value'\]: set cannot travel \(\{1\}\); send str\(value\), a list or a dict of plain values",
+        ),
         ([1, frozenset()], r"message\['value'\]\[1\]: frozenset cannot travel"),
         (({"a": 1j},), r"message\['value'\]\[0\]\['a'\]: complex cannot travel"),
         ({1: object}, r"message\['value'\]\[1\]: type cannot travel"),
@@ -193,14 +196,20 @@ def test_sixty_four_levels_travel(leaf: Any) -> None:
         (iter([]), r"message\['value'\]: list_iterator cannot travel"),
         (MultiValueDict({"a": ["1", "2"]}), r"message\['value'\]: MultiValueDict cannot travel"),
         (msgspec.msgpack.Ext(1, b""), r"message\['value'\]: Ext cannot travel"),
-        (2**63, r"message\['value'\]: integers have 64 bits with sign, 9223372036854775808 does not fit; send it as text"),
+        (
+            2**63,
+            r"message\['value'\]: integers have 64 bits with sign, 9223372036854775808 does not fit; send it as text",
+        ),
         (-(2**63) - 1, r"message\['value'\]: integers have 64 bits"),
         ([10**100], r"message\['value'\]\[0\]: .* 1000+\.\.\. does not fit"),
         ({2**63: 1}, r"message\['value'\] key 9223372036854775808: integers have 64 bits"),
         ({True: 1}, r"message\['value'\]: a key is text or an integer, not bool: True"),
         ({None: 1}, r"message\['value'\]: a key is text or an integer, not NoneType: None"),
         ({(1,): 1}, r"message\['value'\]: a key is text or an integer, not tuple"),
-        ("\ud800", r"message\['value'\]: text that is not valid Unicode \(surrogates not allowed\): '.ud800'"),
+        (
+            "\ud800",
+            r"message\['value'\]: text that is not valid Unicode \(surrogates not allowed\): '.ud800'",
+        ),
         ((Text("\ud800"),), r"message\['value'\]\[0\]: text that is not valid Unicode"),
         ({"\ud800": 1}, r"message\['value'\] key '.ud800': text that is not valid Unicode"),
         (lazystr("\ud800"), r"message\['value'\]: text that is not valid Unicode"),
@@ -230,7 +239,11 @@ def test_deeper_structures_are_refused(extra: dict[str, Any]) -> None:
         codec.encode({"a": endless, **extra})
 
 
-@given(st.recursive(SCALARS | st.just({1}), lambda values: st.lists(values, min_size=1, max_size=3), max_leaves=8))
+@given(
+    st.recursive(
+        SCALARS | st.just({1}), lambda values: st.lists(values, min_size=1, max_size=3), max_leaves=8
+    )
+)
 def test_the_walk_misses_nothing(value: Any) -> None:
     """A content is refused exactly if there is a set somewhere in it."""
     if "{1}" in repr(value).replace("'{1}'", ""):

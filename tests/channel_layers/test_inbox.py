@@ -47,10 +47,12 @@ class StandIn(Inbox):
 
 @pytest.fixture
 def inbox() -> StandIn:
+    """An inbox without connections."""
     return StandIn()
 
 
 def to(channel: str) -> Envelope:
+    """Return a message for ``channel``."""
     return Envelope(MESSAGE, channel)
 
 
@@ -70,7 +72,10 @@ def test_entries_for_known_channels_are_delivered(inbox: StandIn) -> None:
     """Messages and dones come with the channel they are for; those for strangers do not come."""
     channel = inbox.new_channel()
     message, end = to(channel), done(channel, 1)
-    assert inbox.deliver(to("test.p1!1"), message, end) == [Delivery((channel,), message), Delivery((channel,), end)]
+    assert inbox.deliver(to("test.p1!1"), message, end) == [
+        Delivery((channel,), message),
+        Delivery((channel,), end),
+    ]
 
 
 def test_a_coroutine_gets_the_same(inbox: StandIn) -> None:
@@ -216,10 +221,8 @@ def test_a_late_join_counts_as_the_beginning_of_the_vacancy(inbox: StandIn) -> N
 
 # -- any order -----------------------------------------------------------------------------------------------------
 
-STEPS = st.lists(
-    st.tuples(st.sampled_from(["join", "leave", "retire", "forget", "beat", "wait"]), st.integers(0, 2), st.integers(0, 1)),
-    max_size=30,
-)
+VERBS = st.sampled_from(["join", "leave", "retire", "forget", "beat", "wait"])
+STEPS = st.lists(st.tuples(VERBS, st.integers(0, 2), st.integers(0, 1)), max_size=30)
 
 
 @given(STEPS)

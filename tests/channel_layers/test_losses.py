@@ -18,6 +18,7 @@ class Drops:
 
 @pytest.fixture
 def drops() -> Drops:
+    """Losses that nothing was counted in."""
     return Drops()
 
 

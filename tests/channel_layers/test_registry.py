@@ -7,7 +7,9 @@ from channel_layers.registry import HEARTBEAT_EXPIRY, HEARTBEAT_INTERVAL, Announ
 
 def test_a_process_lives_as_long_as_its_heartbeat() -> None:
     """One that is older than the expiry is dead."""
-    fresh, old, dead = (Announcement(f"w{age}", time=100.0 - age) for age in (0.0, HEARTBEAT_EXPIRY - 1, HEARTBEAT_EXPIRY))
+    fresh, old, dead = (
+        Announcement(f"w{age}", time=100.0 - age) for age in (0.0, HEARTBEAT_EXPIRY - 1, HEARTBEAT_EXPIRY)
+    )
     assert alive([fresh, old, dead], 100.0) == [fresh, old]
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.core.cache import cache
+from django.test import override_settings
 from django.test.utils import setup_databases, teardown_databases
+
+BACKENDS = "django.contrib.sessions.backends"
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +27,27 @@ def empty_cache() -> Iterator[None]:
     cache.clear()
     yield
     cache.clear()
+
+
+@pytest.fixture(params=["cache", "db", "cached_db", "file"])
+def engine(request: pytest.FixtureRequest, database: None, empty_cache: None, tmp_path: Path) -> Iterator[str]:
+    """Each engine of Django that stores sessions, as ``SESSION_ENGINE``."""
+    path = f"{BACKENDS}.{request.param}"
+    with override_settings(SESSION_ENGINE=path, SESSION_FILE_PATH=str(tmp_path)), pytest.MonkeyPatch.context() as patch:
+        # The engine remembers its directory for the life of the process.
+        patch.setattr(f"{BACKENDS}.file.SessionStore._storage_path", str(tmp_path), raising=False)
+        yield path
+
+
+@pytest.fixture
+def cached(empty_cache: None) -> Iterator[None]:
+    """HTTP sessions in the cache."""
+    with override_settings(SESSION_ENGINE=f"{BACKENDS}.cache"):
+        yield
+
+
+@pytest.fixture
+def cached_channel_sessions(empty_cache: None) -> Iterator[None]:
+    """Channel sessions in the cache."""
+    with override_settings(CHANNEL_SESSION_ENGINE=f"{BACKENDS}.cache"):
+        yield

@@ -38,6 +38,13 @@ class Consumer:
         return room
 
 
+class AsyncConsumer:
+    """A consumer that is an object, to be awaited."""
+
+    async def __call__(self, message: Message, room: str) -> str:
+        return room
+
+
 def function(message: Message, room: str) -> str:
     """Return the room."""
     return room
@@ -49,15 +56,18 @@ async def coroutine_function(message: Message, room: str) -> str:
 
 
 def raising(message: Message) -> None:
+    """Raise."""
     raise KeyError("room")
 
 
 async def raising_later(message: Message) -> None:
+    """Raise."""
     raise KeyError("room")
 
 
 @pytest.fixture
 def message() -> Message:
+    """Return an event."""
     return Connection().message()
 
 
@@ -69,10 +79,11 @@ def test_plain_consumer_runs_between_enter_and_leave(consumer: Any, message: Mes
     assert recorder.notes == ["enter", None]
 
 
-def test_coroutine_function_stays_one(message: Message) -> None:
+@pytest.mark.parametrize("consumer", [coroutine_function, partial(coroutine_function), AsyncConsumer()])
+def test_coroutine_function_stays_one(consumer: Any, message: Message) -> None:
     """An async def consumer is still one when it is decorated, and the scope is around its run."""
     recorder = Recorder()
-    decorated = around(coroutine_function, recorder)
+    decorated = around(consumer, recorder)
     assert iscoroutinefunction(decorated)
     running = decorated(message, room="lobby")
     assert recorder.notes == []
@@ -132,8 +143,7 @@ def test_method_is_bound() -> None:
         def receive(self, message: Message, room: str) -> str:
             return f"{self.name} {room}"
 
-    # mypy takes what partial returns for no method.
-    assert Chat().receive(Connection().message(), room="lobby") == "chat lobby"  # type: ignore[call-arg, arg-type]  # see above
+    assert Chat().receive(Connection().message(), room="lobby") == "chat lobby"
 
 
 def test_message_is_the_first_argument_or_the_second(message: Message) -> None:
@@ -149,7 +159,7 @@ def test_message_is_the_first_argument_or_the_second(message: Message) -> None:
 
 
 @pytest.mark.parametrize("before", [(), ("self", "extra"), ({"text": "no message"},)])
-def test_call_without_message_is_an_error(before: tuple[object, ...], message: Message) -> None:
+def test_call_without_message_is_an_error(before: tuple[Any, ...], message: Message) -> None:
     """A message anywhere else is not looked for, and the error names the consumer."""
     arguments = (*before, message) if len(before) == 2 else before
     with pytest.raises(ValueError, match=r"test_decorators\.function was called without a Message"):

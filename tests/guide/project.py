@@ -22,7 +22,7 @@ CHANNEL_LAYERS = {
 
 
 def start_project(directory: Path, files: Mapping[str, str]) -> Path:
-    """Make the project ``mysite`` with the app ``talk`` in ``directory``, then write ``files``; return ``directory``."""
+    """Make the project ``mysite`` with the app ``talk`` in ``directory``, then write ``files``; return where."""
     call_command("startproject", "mysite", str(directory))
     (directory / "talk").mkdir()
     call_command("startapp", "talk", str(directory / "talk"))

@@ -10,7 +10,7 @@ from tests.guide.project import start_project
 from tests.runserver import RunServer, echoes, running
 
 HTTP_CONSUMER = {
-    "talk/consumers.py": '''
+    "talk/consumers.py": """
 from django.http import HttpResponse
 from channels.handler import AsgiHandler
 
@@ -20,7 +20,7 @@ def answer(message):
     response = HttpResponse("Nothing but an echo of %s" % message.content['path'])
     for part in AsgiHandler.encode_response(response):
         message.reply_channel.send(part)
-''',
+""",
     "mysite/routing.py": """
 from channels.routing import route
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 from tests.guide.project import start_project
 from tests.runserver import RunServer, receive, running
@@ -56,7 +56,15 @@ socket.onopen = function() {
     socket.send("good evening");
 }
 """
-CHROMIUM = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+CHROMIUM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-sync",
+    # A person is asked whether a blank page may reach this machine; without a window the answer would be no.
+    "--disable-features=LocalNetworkAccessChecks",
+]
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +88,11 @@ class Tab:
     def __init__(self, page: Page) -> None:
         self.page = page
         self.alerts: list[str] = []
-        page.on("dialog", lambda dialog: (self.alerts.append(dialog.message), dialog.accept()))
+        page.on("dialog", self._confirm)
+
+    def _confirm(self, dialog: Dialog) -> None:
+        self.alerts.append(dialog.message)
+        dialog.accept()
 
 
 def test_everybody_hears_what_is_said(server: RunServer) -> None:

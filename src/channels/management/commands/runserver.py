@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from django.apps import apps
 from django.conf import settings
 from django.contrib.staticfiles.management.commands.runserver import Command as StaticFilesCommand
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError
 from django.core.management.base import CommandParser
 from django.core.management.commands.runserver import Command as DjangoCommand
@@ -47,6 +48,7 @@ class Command(Base):
     """Serves HTTP and WebSockets where ``CHANNEL_LAYERS`` has a default layer, and is Django's own elsewhere."""
 
     help = "Starts a development server for HTTP and WebSockets, with workers in the same process."
+    _development: type[DevelopmentServer] | None = None
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add ours to the options of Django and of staticfiles."""
@@ -76,32 +78,34 @@ class Command(Base):
         if apps.is_installed(WHITENOISE):
             parser.set_defaults(use_static_handler=False)
 
-    def handle(self, *args: Any, **options: Any) -> str | None:
-        """Choose the server."""
-        self._development: type[DevelopmentServer] | None = None
-        if options["use_asgi"] and DEFAULT_CHANNEL_LAYER in channel_layers:
-            self._development = self._server_class(options)
-            self.server_cls = self._development  # type: ignore[assignment]  # made like Django's, no WSGI inside
-        return super().handle(*args, **options)
-
     def get_handler(self, *args: Any, **options: Any) -> Any:
-        """Return what the server calls: WSGI only where the server is Django's."""
-        return None if self._development else super().get_handler(*args, **options)
+        """Choose the server, and return what it calls: WSGI only where the server is Django's.
+
+        Django asks for it once the system checks have passed, so a bad setting is reported by them.
+        """
+        if not options["use_asgi"] or DEFAULT_CHANNEL_LAYER not in channel_layers:
+            return super().get_handler(*args, **options)
+        self._development = self._server_class(options)
+        self.server_cls = self._development  # type: ignore[assignment]  # made like Django's, no WSGI inside
+        return None
 
     def on_bind(self, server_port: int) -> None:
         """Say what runs where, after Django's own lines."""
         super().on_bind(server_port)
         if self._development:
-            workers = self._development.workers_text()
-            self.stdout.write(f"Channel layer {channel_layers[DEFAULT_CHANNEL_LAYER]}, {workers}, HTTP and WebSocket.")
+            layer, workers = self._development.layer, self._development.workers_text()
+            self.stdout.write(f"Channel layer {layer}, {workers}, HTTP and WebSocket.")
 
     def _server_class(self, options: dict[str, Any]) -> type[DevelopmentServer]:
         try:
-            config = server_config(options)
+            layer, config = channel_layers[DEFAULT_CHANNEL_LAYER], server_config(options)
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from error
         except (TypeError, ValueError) as error:
             raise CommandError(f"CHANNELS or an option: {error}") from error
         threads = (THREADS if options["use_threading"] else 1) if options["run_worker"] else 0
         attributes = {
+            "layer": layer,
             "config": config,
             "threads": threads,
             "trace": options["verbosity"] > 1,
@@ -126,6 +130,7 @@ def server_config(options: dict[str, Any]) -> Config:
 class DevelopmentServer:
     """Stands where Django's command expects a ``socketserver``: bound when made, then told to serve."""
 
+    layer: ClassVar[ChannelLayerWrapper]
     config: ClassVar[Config]
     threads: ClassVar[int]
     trace: ClassVar[bool]
@@ -149,31 +154,28 @@ class DevelopmentServer:
     def serve_forever(self) -> None:
         """Serve until interrupted."""
         show_logs(self.trace)
-        layer = channel_layers[DEFAULT_CHANNEL_LAYER]
-        worker = self._start_worker(layer)
+        worker = self._start_worker()
         atexit.register(self._farewell)
         try:
             with asyncio.Runner(loop_factory=new_event_loop) as runner:
-                runner.run(self._serve(layer))
+                runner.run(self._serve())
         finally:
             if worker is not None:
                 worker.stop(timeout=FAREWELL)
 
-    def _start_worker(self, layer: ChannelLayerWrapper) -> Worker | None:
-        layer.router.check_default(http_consumer=self.http_consumer())
-        for sentence in layer.router.suspicious():
-            logging.getLogger("django.channels").warning("%s", sentence)
+    def _start_worker(self) -> Worker | None:
         if not self.threads:
             return None
-        worker = Worker(layer, threads=self.threads, trace=self.trace)
+        self.layer.router.check_default(http_consumer=self.http_consumer())
+        worker = Worker(self.layer, threads=self.threads, trace=self.trace)
         worker.start()
         return worker
 
-    async def _serve(self, layer: ChannelLayerWrapper) -> None:
+    async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         self._stop = lambda: loop.call_soon_threadsafe(stop.set)
-        server = Server(layer.channel_layer, self.config, log_access)
+        server = Server(self.layer.channel_layer, self.config, log_access)
         await server.start([self.socket])
         try:
             await stop.wait()

@@ -1,0 +1,40 @@
+"""What a configuration refuses."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from daphne.config import Config
+
+
+@pytest.mark.parametrize("options", [{"ping_interval": 0}, {"root_path": "-1"}, {"debug": True}, {"head_timeout": 0.5}])
+def test_what_is_in_range_is_taken(options: dict[str, Any]) -> None:
+    """Zero switches a limit off; text and flags are no numbers."""
+    assert Config(**options) == Config(**options)
+
+
+@pytest.mark.parametrize("options", [{"max_body_size": -1}, {"http_timeout": -0.5}])
+def test_a_negative_limit_is_refused(options: dict[str, Any]) -> None:
+    """The error names the option and its value."""
+    ((name, value),) = options.items()
+    with pytest.raises(ValueError, match=f"^{name} must not be negative, not {value}$"):
+        Config(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"max_body_size": 1.5}, "max_body_size is int, 16777216 by default, not 1.5"),
+        ({"max_body_size": True}, "max_body_size is int, 16777216 by default, not True"),
+        ({"http_timeout": "5"}, "http_timeout is int or float, 120.0 by default, not '5'"),
+        ({"debug": 1}, "debug is bool, False by default, not 1"),
+        ({"allowed_hosts": "example.org"}, "allowed_hosts is tuple, () by default, not 'example.org'"),
+    ],
+)
+def test_a_value_of_another_type_is_refused(options: dict[str, Any], expected: str) -> None:
+    """The error says what is expected, the default and the value."""
+    with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
+        Config(**options)

@@ -1,0 +1,217 @@
+"""What the reference lists is what the code has: neither more nor less, with the same defaults."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from argparse import ArgumentParser
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from django.core.management.base import BaseCommand
+from django.contrib.staticfiles.management.commands.runserver import Command as StaticFilesCommand
+
+from channel_layers import messages
+from channel_layers.base import BaseChannelLayer
+from channel_layers.capacity import HTTP_CAPACITY
+from channel_layers.memory import MemoryChannelLayer
+from channels import checks, conf, layers
+from channels.management.commands.runserver import HTTP_TIMEOUT, THREADS, Command
+from daphne import config
+from tests.documents import ROOT
+
+UNITS = {1024**2: "MiB", 1024: "KiB"}
+FORMATS = {
+    "HTTP request": messages.HttpRequest,
+    "HTTP body chunk": messages.HttpBodyChunk,
+    "HTTP response": messages.HttpResponse,
+    "HTTP disconnect": messages.HttpDisconnect,
+    "WebSocket connect": messages.WebSocketConnect,
+    "WebSocket receive": messages.WebSocketReceive,
+    "WebSocket disconnect": messages.WebSocketDisconnect,
+    "WebSocket reply": messages.WebSocketReply,
+}
+SIGNATURE = re.compile(r"^- `([\w.]+)(\(.*?\))?`", re.MULTILINE)
+EVERYTHING = {"channels", "channels.sessions", "channels.auth"}
+"""Modules whose ``__all__`` the reference lists in full."""
+
+
+def page(name: str) -> str:
+    """Return the text of a page of the reference."""
+    return (ROOT / f"docs/reference/{name}.md").read_text()
+
+
+def section(text: str, heading: str) -> str:
+    """Return what stands below ``heading``, up to the next heading of its level or above."""
+    level = heading.count("#")
+    found = re.search(rf"^{re.escape(heading)}\n(.*?)(?=^#{{1,{level}}} |\Z)", text, re.DOTALL | re.MULTILINE)
+    assert found is not None, f"there is no {heading!r}"
+    return found[1]
+
+
+def first_cells(text: str) -> list[str]:
+    """Return what stands in backticks in the first column of the tables in ``text``."""
+    cells = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+    return [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+
+
+def server_rows() -> list[str]:
+    """Return the rows for ``CHANNELS``, made of the fields of ``Config`` and the docstrings behind them."""
+    [body] = [
+        node.body for node in ast.parse(Path(config.__file__).read_text()).body if getattr(node, "name", "") == "Config"
+    ]
+    return [
+        f"| `{field.target.id.upper()}` | {default_of(field.target.id)} | {text.value.value.replace('``', '`')} |"
+        for field, text in zip(body, body[1:], strict=False)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
+        if field.target.id.upper() in conf.SERVER_KEYS
+    ]
+
+
+def default_of(name: str) -> str:
+    """Return the default of a field of ``Config`` with its unit, which its name tells."""
+    value = getattr(config.Config(), name)
+    if name.endswith("_size"):
+        unit = next(unit for unit in UNITS if value % unit == 0)
+        return f"{value // unit} {UNITS[unit]}"
+    if name.endswith(("_timeout", "_interval")):
+        return f"{value:g} s"
+    return str(value) if isinstance(value, int) else f"`{value!r}`"
+
+
+def options_of(layer: type[BaseChannelLayer]) -> dict[str, str]:
+    """Return the options that a layer's own constructor takes from ``CONFIG``, and their defaults."""
+    parameters = inspect.signature(layer.__init__).parameters.values()
+    keywords = [parameter for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    # A clock is for tests.
+    return {parameter.name: repr(parameter.default) for parameter in keywords if parameter.name != "clock"}
+
+
+def options_listed(heading: str) -> dict[str, str]:
+    """Return the options and defaults of the first table behind a line of the settings page."""
+    table = page("settings").partition(heading)[2].partition("\n\nFor ")[0].partition("\n\nThe ")[0]
+    return dict(re.findall(r"^\| `(\w+)` \| `(.*?)` \|", table, re.MULTILINE))
+
+
+def test_every_option_of_an_interface_server_is_listed() -> None:
+    """The tables of CHANNELS have every key in the order of the code, its default, and the sentence of its docstring."""
+    listed = section(page("settings"), "## CHANNELS")
+    assert re.findall(r"^\| `[A-Z_]+` .*$", listed, re.MULTILINE) == server_rows()
+    assert len(server_rows()) == len(conf.SERVER_KEYS)
+    assert f"`HTTP_TIMEOUT` of its own, {HTTP_TIMEOUT} s" in listed
+
+
+def test_every_other_key_of_channels_is_listed() -> None:
+    """Beside the server's options there is ``ACCEPT`` alone, and both of its values are explained."""
+    table = section(page("settings"), "## CHANNELS")
+    assert list(conf.DEFAULTS) == ["ACCEPT"]
+    for value in (conf.ACCEPT_ON_RETURN, conf.ACCEPT_EXPLICITLY):
+        assert f'| `"{value}"`' in table
+
+
+def test_every_key_of_channel_layers_is_listed() -> None:
+    """The table of CHANNEL_LAYERS has the keys that an entry may have, and says which it must have."""
+    table = section(page("settings"), "## CHANNEL_LAYERS").partition("### ")[0]
+    keys = first_cells(table)
+    required = [key for key in keys if f"| `{key}` | yes |" in table]
+    assert layers.faults("x", dict.fromkeys(keys)) == []
+    assert layers.faults("x", {}) == [f"CHANNEL_LAYERS['x'] has no {key}" for key in required]
+    assert layers.faults("x", dict.fromkeys([*required, "?"]))[0].endswith(f"Keys: {', '.join(sorted(keys))}")
+
+
+def test_every_option_of_a_layer_is_listed() -> None:
+    """The tables of options have the keyword arguments of the layers' constructors and their defaults."""
+    assert options_listed("For every layer:") == options_of(BaseChannelLayer)
+    assert options_listed("besides:") == options_of(MemoryChannelLayer)
+    assert f"of `http.request` {HTTP_CAPACITY}" in page("settings")
+
+
+@pytest.mark.parametrize("heading", FORMATS)
+def test_every_key_of_a_message_is_listed(heading: str) -> None:
+    """The table of a message has the keys that its type has."""
+    listed = first_cells(section(page("message-formats"), f"## {heading}"))
+    assert sorted(listed) == sorted(FORMATS[heading].__annotations__)
+
+
+def test_no_message_is_missing() -> None:
+    """Every type of message has its table."""
+    kinds = [kind for kind in vars(messages).values() if isinstance(kind, type) and hasattr(kind, "__total__")]
+    assert set(kinds) == set(FORMATS.values())
+
+
+def signatures() -> list[tuple[str, str, str]]:
+    """Return module, name and parameters of everything the page about the API lists."""
+    found = []
+    for heading, text in re.findall(r"^##+ (.*?)\n(.*?)(?=^##|\Z)", page("api"), re.DOTALL | re.MULTILINE):
+        named = re.search(r"`(channel[\w.]+)`", heading)
+        module = named[1] if named else module
+        found += [(module, name, parameters) for name, parameters in SIGNATURE.findall(text)]
+    return found
+
+
+@pytest.mark.parametrize(("module", "name", "parameters"), signatures(), ids=lambda value: value)
+def test_api_is_as_listed(module: str, name: str, parameters: str) -> None:
+    """A name that the reference lists is there, and takes the parameters that the reference lists."""
+    listed: object = import_module(module)
+    for part in name.split("."):
+        listed = getattr(listed, part)
+    assert parameters.replace('"', "'") == (parameters_of(listed) if callable(listed) else "")
+
+
+def parameters_of(listed: object) -> str:
+    """Return the parameters of a callable without their types and without ``self``."""
+    assert callable(listed)
+    try:
+        signature = inspect.signature(listed)
+    except ValueError:  # an exception that inherits its constructor
+        return "()"
+    bare = [parameter.replace(annotation=parameter.empty) for parameter in signature.parameters.values()]
+    shown = [p for p in bare if p.name not in ("self", "args", "arguments") and p.kind is not p.VAR_POSITIONAL]
+    return str(inspect.Signature(shown))
+
+
+@pytest.mark.parametrize("module", sorted(EVERYTHING))
+def test_api_lists_all_that_a_module_offers(module: str) -> None:
+    """Every name in ``__all__`` of the modules that a project imports from first is listed."""
+    listed = {name.partition(".")[0] for _, name, _ in signatures()}
+    assert set(import_module(module).__all__) <= listed
+
+
+def test_signals_and_exceptions_are_listed() -> None:
+    """Every signal of the worker, and every exception, is on the page about the API."""
+    signals = vars(import_module("channels.signals"))
+    assert first_cells(section(page("api"), "## Signals: `channels.signals`")) == [
+        name for name, value in signals.items() if hasattr(value, "receivers")
+    ]
+    listed = {name for module, name, _ in signatures() if module.endswith(".exceptions")}
+    for module in ("channels.exceptions", "channel_layers.exceptions"):
+        defined = {
+            name
+            for name, value in vars(import_module(module)).items()
+            if isinstance(value, type) and value.__module__ == module and not name.startswith("_")
+        }
+        assert defined - {"SendNotAvailableOnDemultiplexer"} <= listed
+
+
+def option_strings(command: BaseCommand) -> set[str]:
+    """Return the options that a command adds to those of all commands."""
+    parser = ArgumentParser()
+    command.add_arguments(parser)
+    return set(parser._option_string_actions)
+
+
+def test_every_option_of_runserver_is_listed() -> None:
+    """The page about runserver has every option that ours adds to Django's, with both of its spellings."""
+    added = option_strings(Command()) - option_strings(StaticFilesCommand())
+    table = page("runserver").partition("These are added:")[2].partition("\n\nAnd ")[0]
+    assert set(re.findall(r"`(--[\w-]+)`", table)) == added
+    assert f"{THREADS} worker threads, HTTP and WebSocket." in page("runserver")
+
+
+def test_every_system_check_is_listed() -> None:
+    """The page about checks has the id of every check, in order."""
+    ids = re.findall(r'id="(channels\.\w+)"', Path(checks.__file__).read_text())
+    assert first_cells(page("checks").partition("\n\nEach ")[0]) == sorted(set(ids))
