@@ -22,6 +22,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 SERVER_CORE, CLIENT_CORE = 0, 1
 IDLE_SOCKETS = 5000
@@ -125,8 +126,8 @@ def _counts(port: int) -> list[int]:
 
 
 def _resident(pid: int) -> float:
-    with open(f"/proc/{pid}/statm") as statm:
-        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1024
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1024
 
 
 def _pinned(core: int) -> list[str]:

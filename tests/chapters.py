@@ -1,8 +1,9 @@
-"""The chapters of the tutorial as instructions: what their code blocks ask the reader to do, done in a directory.
+"""Chapters of the tutorial, and guides, as instructions: what their code blocks ask the reader to do is done.
 
 The comment before a block says what it is. ``file: path`` is added to a file and ``whole file: path`` replaces it,
 ``command`` is run line by line, ``shell`` is typed into ``manage.py shell``, ``serve`` starts the server, ``browser``
-goes into a browser's console, ``run`` is Python that needs no project, and ``output`` is what the reader is to see.
+goes into a browser's console, ``run`` is Python that needs no project, and ``output`` is what the reader is to see,
+with line breaks where the page needs them.
 """
 
 from __future__ import annotations
@@ -23,10 +24,14 @@ PROGRAMS = {"python": PYTHON, "django-admin": [*PYTHON, "-m", "django"]}
 
 
 class Chapter:
-    """One chapter, read from the top to the bottom; ``project`` is a directory of its own."""
+    """One page, read from the top to the bottom.
+
+    ``project`` is a directory of its own, ``printed`` what its commands have printed.
+    """
 
     def __init__(self, page: Path, project: Path) -> None:
         self.project = project
+        self.printed = ""
         self._blocks = (block for block in blocks(page) if block.marker)
 
     def until_served(self) -> Path:
@@ -34,16 +39,26 @@ class Chapter:
         for block in self._blocks:
             if block.marker == "serve":
                 return self.project
-            do(block, self.project)
+            self.printed += do(block, self.project)
         raise AssertionError("no server is started in the rest of the chapter")
+
+    def to_the_end(self) -> Path:
+        """Do all that is said, and return the project."""
+        for block in self._blocks:
+            do(block, self.project)
+        return self.project
 
     def next(self, marker: str) -> str:
         """Do what is said up to the next block with ``marker``, and return its text."""
         for block in self._blocks:
             if block.marker == marker:
                 return block.source
-            do(block, self.project)
+            self.printed += do(block, self.project)
         raise AssertionError(f"no {marker!r} in the rest of the chapter")
+
+    def output(self) -> str:
+        """Return the next output shown, in one line."""
+        return " ".join(self.next("output").split())
 
     def shell(self) -> str:
         """Type the next block for Django's shell into it, and return what that prints."""
@@ -53,7 +68,7 @@ class Chapter:
 @cache
 def finished(number: int, directory: Path) -> Path:
     """Return the project as chapter ``number`` leaves it, made once below ``directory``; 0 is before the first."""
-    project = directory / str(number)
+    project = directory / f"chapter-{number}"
     if number == 0:
         project.mkdir()
     else:
@@ -63,18 +78,23 @@ def finished(number: int, directory: Path) -> Path:
     return project
 
 
-def do(block: Block, project: Path) -> None:
-    """Write the file that ``block`` is part of, or run its commands; other blocks are for reading."""
+def do(block: Block, project: Path) -> str:
+    """Write the file that ``block`` is part of, or run its commands and return what they print."""
     kind, _, name = block.marker.partition(": ")
     if kind == "command":
-        for line in block.source.splitlines():
-            program, *arguments = shlex.split(line)
-            run([*PROGRAMS[program], *arguments], project)
-    elif kind in ("file", "whole file"):
+        return "".join(run(command_of(line), project) for line in block.source.splitlines())
+    if kind in ("file", "whole file"):
         path = project / name
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a" if kind == "file" else "w") as file:
             file.write(block.source)
+    return ""
+
+
+def command_of(line: str) -> list[str]:
+    """Return the command in ``line``, run by the Python that runs the tests."""
+    program, *arguments = shlex.split(line)
+    return [*PROGRAMS[program], *arguments]
 
 
 def run(command: list[str], project: Path, typed: str = "") -> str:

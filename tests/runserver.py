@@ -12,10 +12,11 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from uuid import uuid4
 
 import pytest
 from websockets.sync.client import ClientConnection, connect
@@ -25,7 +26,16 @@ STARTING = 30.0
 PATIENCE = 15.0
 """Seconds that a test waits for a frame, a response or a line before it fails."""
 
-BANNER = r"Quit the server with CONTROL-C\."
+MANAGE = """
+import os
+import sys
+
+from django.core.management import execute_from_command_line
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mysite.settings")
+execute_from_command_line(sys.argv)
+"""
+BANNER = r"^Quit the server with CONTROL-C\.$"
 CHANNEL_BANNER = r"^Channel layer .* HTTP and WebSocket\.$"
 
 
@@ -33,7 +43,10 @@ class RunServer:
     """A running management command and all that it has printed, standard error included.
 
     ``lines`` grows while it runs; ``len(lines)`` is what :meth:`wait_for` and :meth:`matching` take as ``since``.
+    A subclass names another command of Python's.
     """
+
+    command: ClassVar[Sequence[str]] = ("manage.py", "runserver")
 
     def __init__(self, project: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         self.lines: list[str] = []
@@ -41,7 +54,7 @@ class RunServer:
         self._changed = threading.Condition()
         self._ended = False
         self._process = subprocess.Popen(
-            [sys.executable, "manage.py", "runserver", *arguments],
+            [sys.executable, *self.command, *arguments],
             cwd=project,
             env=_environment(environment or {}),
             stdout=subprocess.PIPE,
@@ -64,6 +77,13 @@ class RunServer:
 
     def wait_for(self, pattern: str, since: int = 0, timeout: float = PATIENCE) -> re.Match[str]:
         """Return the first match of ``pattern`` in a line from ``since`` on, once there is one."""
+        found = self.search(pattern, since, timeout)
+        if found is None:
+            pytest.fail(f"no line matches {pattern!r} in:\n{self.output}")
+        return found
+
+    def search(self, pattern: str, since: int, timeout: float) -> re.Match[str] | None:
+        """As :meth:`wait_for`, but return ``None`` after ``timeout`` seconds or when it has ended."""
         deadline = time.monotonic() + timeout
         with self._changed:
             while True:
@@ -73,8 +93,15 @@ class RunServer:
                     since += 1
                 remaining = deadline - time.monotonic()
                 if remaining <= 0 or self._ended:
-                    pytest.fail(f"no line matches {pattern!r} in:\n{self.output}")
+                    return None
                 self._changed.wait(remaining)
+
+    def mark(self) -> int:
+        """Return how many lines there are once all that was printed before is among them."""
+        marker = uuid4().hex
+        self.get(f"/?{marker}")
+        self.wait_for(marker)
+        return len(self.lines)
 
     def matching(self, pattern: str, since: int = 0) -> list[str]:
         """Return the lines printed so far, from ``since`` on, that match ``pattern``."""
@@ -183,12 +210,17 @@ def free_port() -> int:
 
 
 def write_files(directory: Path, files: Mapping[str, str]) -> Path:
-    """Write ``files`` by path below ``directory``, in packages; return ``directory``."""
+    """Write ``files`` by path below ``directory``, return ``directory``."""
     for name, text in files.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return directory
+
+
+def write_project(directory: Path, files: Mapping[str, str]) -> Path:
+    """Write ``files`` of the package ``mysite``, with a ``manage.py`` for its settings; return ``directory``."""
+    return write_files(directory, {"manage.py": MANAGE, "mysite/__init__.py": "", **files})
 
 
 def _environment(more: Mapping[str, str]) -> dict[str, str]:

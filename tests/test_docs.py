@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+from contextlib import redirect_stdout
+from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +17,17 @@ PYTHON = [block for page in PAGES for block in blocks(page) if block.language ==
 
 
 def run(page: Path) -> dict[str, Any]:
-    """Run the blocks of ``page`` that follow ``<!-- run -->``, one after another, and return their names."""
+    """Run the blocks of ``page`` that follow ``<!-- run -->``, one after another, and return their names.
+
+    What one prints is what the block behind it shows, line breaks aside, if that follows ``<!-- output -->``.
+    """
     names: dict[str, Any] = {"__name__": page.stem}
-    for block in blocks(page):
-        if block.marker == "run":
-            exec(compile(block.source, block.where, "exec"), names)
+    for block, following in pairwise([*blocks(page), None]):
+        if block is not None and block.marker == "run":
+            with redirect_stdout(StringIO()) as printed:
+                exec(compile(block.source, block.where, "exec"), names)
+            if following is not None and following.marker == "output":
+                assert printed.getvalue().split() == following.source.split(), following.where
     return names
 
 
@@ -49,6 +58,14 @@ def test_blocks_of_a_page_share_their_names(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("<!-- run -->\n```python\nx = 1\n```\n```python\n1 / 0\n```\n<!-- run -->\n```python\ny = x\n```\n")
     assert run(page)["y"] == 1
+
+
+def test_shown_output_is_compared(tmp_path: Path) -> None:
+    """What a block prints is compared with the output shown behind it."""
+    page = tmp_path / "page.md"
+    page.write_text("<!-- run -->\n```python\nprint(1)\n```\n<!-- output -->\n```text\n2\n```\n")
+    with pytest.raises(AssertionError, match=r"page\.md:7"):
+        run(page)
 
 
 def test_failing_block_names_its_place(tmp_path: Path) -> None:

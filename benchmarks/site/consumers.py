@@ -11,11 +11,13 @@ counters: Counter[str] = Counter()
 def echo(message: Message) -> None:
     """Send back what came."""
     counters["echo"] += 1
+    assert message.reply_channel is not None
     message.reply_channel.send({"text": message.content["text"]})
 
 
 def join(message: Message, room: str) -> None:
     """Become a member of the room in the path."""
+    assert message.reply_channel is not None
     Group(f"room-{room}").add(message.reply_channel)
 
 

@@ -37,6 +37,7 @@ class BaseChannelLayer(ABC):
     ``expiry`` is how many seconds a message may wait in a queue, ``capacity`` how many may wait,
     ``channel_capacity`` the same by channel (name, glob or compiled pattern), ``max_message_size`` the bytes of one
     encoded content. ``group_expiry`` is accepted for 1.x and means nothing: a member leaves with its connection.
+    ``server_options`` is what the project's settings say of the interface server; whoever makes the layer sets it.
 
     Every verb is thread-safe and needs no event loop; its twin with ``a`` in front is for coroutines. A verb that
     has returned has been acknowledged by the layer.
@@ -70,6 +71,7 @@ class BaseChannelLayer(ABC):
         self.clock = clock
         self.losses = Losses(logger)
         self.process = names.new_process_name()
+        self.server_options: Mapping[str, Any] = {}
         self._capacities = Capacities(capacity, channel_capacity)
         self._inboxes: dict[str, Inbox] = {}
         self._opening = threading.Lock()

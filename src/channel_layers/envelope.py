@@ -44,10 +44,10 @@ class Envelope(msgspec.Struct, array_like=True, gc=False):
 
     ``content`` is encoded by :mod:`channel_layers.codec`: one dict, or a list of dicts for events of one lane that
     leave together. ``owner`` is the reply channel this concerns and ``token`` the number of the event within its
-    lane; a MESSAGE with a token also settles that event of its target, as a DONE behind it would. ``session`` is the lane's signed connection session. ``route`` names the sender's consumer, ``trace`` is a
-    W3C traceparent, ``time`` is the layer's clock in seconds, ``run`` the run of the layer it was written in,
-    ``without`` lists members a group message leaves out, and ``attempt`` counts how often a consumer asked for the
-    message again.
+    lane; a MESSAGE with a token also settles that event of its target, as a DONE behind it would. ``session`` is
+    the lane's signed connection session. ``route`` names the sender's consumer, ``trace`` is a W3C traceparent,
+    ``time`` is the layer's clock in seconds, ``run`` the run of the layer it was written in, ``without`` lists
+    members a group message leaves out, and ``attempt`` counts how often a consumer asked for the message again.
     """
 
     kind: int

@@ -104,11 +104,11 @@ class WebSocketReply(TypedDict, total=False):
     text: str | None
     bytes: bytes | None
     close: bool | int
-    reason: str
+    reason: str | None
     subprotocol: str | None
     headers: Headers
-    status: int
-    body: bytes
+    status: int | None
+    body: bytes | None
 
 
 _REPLY_KEYS = {
@@ -167,6 +167,9 @@ def _check_websocket(content: dict[str, Any]) -> None:
     _check_type("bytes", data, (bytes, bytearray, memoryview, type(None)))
     _check_type("accept", content.get("accept", False), (bool,))
     _check_close(content.get("close", False))
+    _check_type("reason", content.get("reason", ""), (str, type(None)))
+    _check_type("status", content.get("status", 403), (int, type(None)))
+    _check_type("body", content.get("body", b""), (bytes, bytearray, memoryview, type(None)))
 
 
 def _check_close(close: object) -> None:

@@ -1,8 +1,15 @@
-"""The import path of 1.x for layers by alias, and what a project's ``asgi.py`` calls."""
+"""The import path of 1.x for layers by alias, and what a project's ``asgi.py`` calls.
+
+A project without an ``asgi.py`` names ``channels.asgi:channel_layer``: the default layer of the settings that
+``DJANGO_SETTINGS_MODULE`` names, made when the name is read.
+"""
 
 from __future__ import annotations
 
+import sys
+
 from channel_layers.base import BaseChannelLayer
+from channels import conf
 from channels.layers import (
     DEFAULT_CHANNEL_LAYER,
     ChannelLayerManager,
@@ -21,5 +28,16 @@ __all__ = [
 
 
 def get_channel_layer(alias: str = DEFAULT_CHANNEL_LAYER) -> BaseChannelLayer:
-    """Return the layer ``alias`` for an interface server: settings are read, no app and no routing is imported."""
-    return channel_layers[alias].channel_layer
+    """Return the layer ``alias`` for an interface server: settings are read, no app and no routing is imported.
+
+    What the settings say of the interface server comes along as its ``server_options``.
+    """
+    layer = channel_layers[alias].channel_layer
+    layer.server_options = conf.server_options()
+    return layer
+
+
+def __getattr__(name: str) -> BaseChannelLayer:
+    if name == "channel_layer":
+        return get_channel_layer()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])

@@ -66,9 +66,10 @@ class Channel(_Sender):
         await self._asend(self._envelope(content, pending), pending)
 
     def _envelope(self, content: Content, pending: Pending | None) -> Envelope:
+        envelope = self._layer.message(self.name, content, pending.route if pending else "")
         if "!" not in self.name:
             warn_if_unread(self.name, self.channel_layer)
-        return self._layer.message(self.name, content, pending.route if pending else "")
+        return envelope
 
     def __str__(self) -> str:
         return self.name
@@ -111,10 +112,11 @@ class Group(_Sender):
         return self._layer.group_channels(self.name)
 
     def _envelope(self, content: Content, without: Sequence[Channel | str], pending: Pending | None) -> Envelope:
-        warn_if_unread(None, self.channel_layer)
         # A single name is left to the layer, which refuses it rather than take its letters for names.
         names = without if isinstance(without, str) else [_name(channel) for channel in without]
-        return self._layer.group_message(self.name, content, names, pending.route if pending else "")
+        envelope = self._layer.group_message(self.name, content, names, pending.route if pending else "")
+        warn_if_unread(None, self.channel_layer)
+        return envelope
 
     def _member(self, channel: Channel | str) -> str:
         if isinstance(channel, Channel) and channel._layer is not self._layer:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.apps import AppConfig
-from django.core.checks import CheckMessage, Error, Warning
+from django.core import checks as django_checks
+from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import get_commands
 
@@ -52,14 +53,15 @@ def check_runserver(app_configs: Sequence[AppConfig] | None = None, **kwargs: An
     if name in REPLACEABLE:
         return []
     hint = "Put 'channels' before it in INSTALLED_APPS."
-    return [Warning(f"the runserver of {name!r} is used: it serves no WebSockets", hint=hint, id="channels.W001")]
+    text = f"the runserver of {name!r} is used: it serves no WebSockets"
+    return [django_checks.Warning(text, hint=hint, id="channels.W001")]
 
 
 def _missing_default(configs: Mapping[str, Any]) -> CheckMessage:
     near = closest(DEFAULT_CHANNEL_LAYER, configs)
     hint = f"Rename {near!r}." if near else None
     text = f"CHANNEL_LAYERS has no {DEFAULT_CHANNEL_LAYER!r}, only {sorted(configs)!r}: runserver serves no WebSockets"
-    return Warning(text, hint=hint, id="channels.W003")
+    return django_checks.Warning(text, hint=hint, id="channels.W003")
 
 
 def _check_backend(alias: str, path: str) -> list[CheckMessage]:
@@ -75,4 +77,4 @@ def _check_routing(alias: str, routing: Any) -> list[CheckMessage]:
         router = Router(routing)
     except (ImproperlyConfigured, ValueError, TypeError) as error:
         return [Error(f"CHANNEL_LAYERS[{alias!r}]['ROUTING']: {error}", id="channels.E004")]
-    return [Warning(sentence, id="channels.W002") for sentence in router.suspicious()]
+    return [django_checks.Warning(sentence, id="channels.W002") for sentence in router.suspicious()]

@@ -74,7 +74,8 @@ def accepts_on_return() -> bool:
 def server_options() -> dict[str, Any]:
     """Return the interface server's options among the settings, by the names of its configuration."""
     options = {key.lower(): value for key, value in _checked().items() if key in SERVER_KEYS}
-    options.setdefault("subprotocols", tuple(getattr(settings, "CHANNELS_WS_PROTOCOLS", None) or ()))
+    offered = options.get("subprotocols", getattr(settings, "CHANNELS_WS_PROTOCOLS", None) or ())
+    options["subprotocols"] = tuple(offered) if isinstance(offered, list) else offered
     options.setdefault("root_path", settings.FORCE_SCRIPT_NAME or "")
     options["allowed_hosts"] = tuple(settings.ALLOWED_HOSTS)
     options["trusted_origins"] = tuple(settings.CSRF_TRUSTED_ORIGINS)

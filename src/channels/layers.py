@@ -44,7 +44,7 @@ class ChannelLayerWrapper:
         self.channel_layer = channel_layer
         self.alias = alias
         self.routing = routing
-        self.warned: set[str | None] = set()  # what nobody reads, and was told of
+        self.warned: set[str | None] = set()  # of channels that nobody reads; None: of a layer nobody reads
         self._router: Router | None = None
 
     @property
@@ -139,6 +139,9 @@ def faults(alias: str, config: object) -> list[str]:
         if key not in _KEYS
     ]
     found += [f"CHANNEL_LAYERS[{alias!r}] has no {key}" for key in ("BACKEND", "ROUTING") if key not in config]
+    backend = config.get("BACKEND", "")
+    if not isinstance(backend, str):
+        found.append(f"CHANNEL_LAYERS[{alias!r}]['BACKEND'] is the dotted path of a class, not {backend!r}")
     return found
 
 

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from channels.message import Message
 
 
-def run_on_loop(
-    consumer: Callable[..., Any], message: Message, kwargs: dict[str, Any], context: Context
-) -> Any:
+def run_on_loop(consumer: Callable[..., Any], message: Message, kwargs: dict[str, Any], context: Context) -> Any:
     """Run an ``async def`` consumer in ``context`` on the loop of this process; return its result or raise."""
     loop = _loops.get()
     result: Future[Any] = Future()

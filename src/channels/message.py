@@ -27,9 +27,10 @@ class LaneState:
 class Message:
     """A message taken from a channel.
 
-    ``content`` is its dict, ``channel`` where it arrived (``channel_name`` its name), ``reply_channel`` the way back to the connection it came
-    from (or ``None``), ``channel_layer`` the layer it came by. Keys of the content can be read and written on the
-    message itself. Decorators add ``channel_session``, ``http_session`` and ``user``.
+    ``content`` is its dict, ``channel`` where it arrived (``channel_name`` its name), ``reply_channel`` the way back
+    to the connection it came from (or ``None``), ``channel_layer`` the layer it came by, ``attempt`` how often a
+    consumer asked for it again. Keys of the content can be read and written on the message itself. Decorators add
+    ``channel_session``, ``http_session`` and ``user``.
     """
 
     channel_session: SessionBase

@@ -17,19 +17,21 @@ logger = logging.getLogger("django.channels")
 def warn_if_unread(channel: str | None, layer: ChannelLayerWrapper | BaseChannelLayer) -> None:
     """Warn if no process reads ``channel`` (``None``: a group) and none is on its way.
 
-    On a layer within one process that is known at once; on others a worker may start tomorrow.
+    On a layer within one process that is known at once; on others a worker may start tomorrow. A channel with one
+    reader (``name?key``) is read by whoever made its name, not by a consumer.
     """
     if not isinstance(layer, ChannelLayerWrapper) or channel in layer.warned or not layer.local_only():
         return
-    layer.warned.add(channel)
     announced = layer.channel_layer.processes()
-    if not announced:
+    if announced and channel is not None and "?" not in channel:
+        layer.warned.add(channel)
+        read = {name for process in announced for name in process.channels}
+        if channel not in read:
+            logger.warning("no consumer is routed for %r.%s", channel, did_you_mean(channel, read))
+    elif not announced and None not in layer.warned:
+        layer.warned.add(None)
         logger.warning(
             "nothing in this process reads the layer %s, and no other process can: a message was sent in vain. "
             "Send from a process that runs workers (runserver), or use a layer that crosses processes.",
             layer,
         )
-        return
-    read = {name for process in announced for name in process.channels}
-    if channel is not None and channel not in read:
-        logger.warning("no consumer is routed for %r.%s", channel, did_you_mean(channel, read))

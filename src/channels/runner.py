@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from msgspec import structs
+from django.core.signals import got_request_exception
 
 from channel_layers import codec
+from channel_layers.base import BaseChannelLayer
 from channel_layers.envelope import AGAIN, EVENT, RAISED, RETURNED, UNDECIDED, UNROUTED, Envelope, done
 from channel_layers.slot import Refused
 from channels import conf
@@ -60,6 +61,9 @@ class Runner:
             self._settled = True
         if self._settled or lane is None:
             self._pending.end()
+            if lane is not None and lane.changed:
+                text = "a consumer of a route with ordered=False changed its channel_session: the lane had gone on"
+                self._layer.losses.count("session change lost", text)
         else:
             self._pending.settle_event(envelope, outcome, handled, lane.session if lane.changed else None)
 
@@ -169,7 +173,8 @@ class Runner:
 
     def _raised(self, found: Match, message: Message) -> int:
         path = message.get("path")
-        logger.exception("%s raised on %s%s", found.route.name, message.channel_name, f" {path}" if path else "")
+        where = f"{message.channel_name} {path}" if path else message.channel_name
+        logger.exception("%s raised on %s", found.route.name, where)  # noqa: LOG004 - each caller handles it now
         self._boundary.report()
         return RAISED
 
@@ -178,7 +183,16 @@ class Runner:
         content, token = envelope.content, envelope.token
         if envelope.kind == EVENT:  # settled early: its lane has gone on
             content, token = _after(handled, content), 0
-        again = structs.replace(envelope, content=content, token=token, attempt=envelope.attempt + 1)
+        again = Envelope(
+            envelope.kind,
+            envelope.target,
+            content,
+            envelope.owner,
+            token,
+            envelope.session,
+            envelope.route,
+            attempt=envelope.attempt + 1,
+        )
         delay = min(RETRY_DELAY * 2**envelope.attempt, MAX_RETRY_DELAY)
         timer = threading.Timer(delay, self._write_again, [again])
         timer.daemon = True
@@ -186,7 +200,7 @@ class Runner:
 
     def _write_again(self, envelope: Envelope) -> None:
         for refusal in self._layer.channel_layer.write([envelope]):
-            report_refused(refusal)
+            report_refused(self._layer.channel_layer, refusal)
 
 
 def _after(handled: int, content: bytes) -> bytes:
@@ -194,7 +208,12 @@ def _after(handled: int, content: bytes) -> bytes:
     return codec.join([codec.encode(rest) for rest in codec.decode(content)[handled:]]) if handled else content
 
 
-def report_refused(refusal: Refused) -> None:
-    """Log a send that was refused when it left: its consumer has returned already."""
+def report_refused(layer: BaseChannelLayer, refusal: Refused) -> None:
+    """Count and log a send that was refused when it left: its consumer has returned already."""
     envelope, error = refusal
-    logger.error("a message of %s was not sent: %s", envelope.route or "a process outside consumers", error)
+    sender = envelope.route or "a process outside consumers"
+    layer.losses.count(f"refused send of {sender}", f"a message of {sender} was not sent: {error}")
+    try:
+        raise error
+    except type(error):  # monitors look at the exception being handled
+        got_request_exception.send(sender=Runner, request=None)

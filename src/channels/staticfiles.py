@@ -16,6 +16,9 @@ from channels.handler import AsgiHandler, ViewConsumer
 
 __all__ = ["StaticFilesConsumer", "StaticFilesHandler"]
 
+WHITENOISE = "whitenoise.runserver_nostatic"
+"""An app that has its own way of serving static files during development."""
+
 
 class StaticFilesHandler(AsgiHandler):
     """Serves what lies below ``STATIC_URL``, whatever ``DEBUG`` says, and leaves the rest to Django's views.

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from channel_layers.envelope import Envelope
@@ -70,8 +71,8 @@ class Worker:
             self._threads.append(thread)
             thread.start()
 
-    def stop(self, timeout: float | None = None) -> None:
-        """Take nothing more and wait up to ``timeout`` seconds for running consumers."""
+    def stop(self, timeout: float | None = None) -> bool:
+        """Take nothing more and wait up to ``timeout`` seconds for running consumers; return whether all have ended."""
         self.stopping.set()
         for slot in self._slots:
             slot.interrupt()
@@ -82,6 +83,7 @@ class Worker:
         for thread in self._threads[-1:]:
             thread.join(_left(deadline))
         self._withdraw()
+        return not any(thread.is_alive() for thread in self._threads)
 
     def _withdraw(self) -> None:
         try:
@@ -129,7 +131,8 @@ class WorkerSlot:
     def __init__(self, worker: Worker, watchdog: Watchdog) -> None:
         self._worker = worker
         self._watchdog = watchdog
-        self._pending = Pending(worker.channel_layer.channel_layer, report_refused)
+        layer = worker.channel_layer.channel_layer
+        self._pending = Pending(layer, partial(report_refused, layer))
         self._slot: Slot = worker.channel_layer.open_slot()
         self._wants = dict.fromkeys(worker.channels, 1)
         self._averages = dict.fromkeys(worker.channels, BUDGET)

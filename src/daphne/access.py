@@ -13,7 +13,7 @@ Address = tuple[str, int] | None
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One line: ``text`` for people, ``status`` of the answer (0 where there is none), ``failed`` if it deserves a look."""
+    """One line: ``text`` for people, ``status`` of the answer or 0, ``failed`` if it deserves a look."""
 
     text: str
     status: int = 0

@@ -32,6 +32,10 @@ class LaneConnection(asyncio.Protocol):
         self._transport = transport
         self._paused = False
 
+    def abort(self) -> None:
+        """Cut the connection."""
+        self._transport.abort()
+
     # -- events out ------------------------------------------------------------------------------------------------
 
     def _push(self, event: str, content: dict[str, Any]) -> None:

@@ -29,6 +29,8 @@ SLICE: Final = 0.001
 """Seconds of writing before others get their turn."""
 STRIDE: Final = 16
 """Members between two looks at the clock."""
+TURN: Final = 128
+"""Entries of an inbox handled before sockets get their turn."""
 MAX_FANOUTS: Final = 8
 """Group messages partly written before the inbox is not read any more."""
 
@@ -70,8 +72,10 @@ class Delivery:
         """Deliver what arrives in ``inbox``, until cancelled."""
         kind = inbox_kind(inbox.name)
         while True:
-            for channels, envelope in await inbox.areceive():
-                while envelope.kind == GROUP and len(self._fanouts) >= MAX_FANOUTS:
+            for number, (channels, envelope) in enumerate(await inbox.areceive(), 1):
+                if not number % TURN:
+                    await asyncio.sleep(0)
+                while envelope.kind == GROUP and len(self._fanouts) >= MAX_FANOUTS:  # noqa: ASYNC110 - a slice a turn
                     await asyncio.sleep(0)
                 try:
                     self._deliver(kind, channels, envelope)

@@ -125,6 +125,7 @@ class HttpConnection(asyncio.Protocol):
         if now < self._limit:
             return self._limit
         if self._phase is Phase.RESPONSE:
+            self._server.outbox.give_up(self._channel)
             self._answer(503, f"no response within {self._server.config.http_timeout:g} s (http_timeout)")
         elif self._phase is Phase.BODY or self._parser.in_head:
             self._answer(408, "the request did not arrive in time (head_timeout, body_timeout)")
@@ -277,8 +278,14 @@ class HttpConnection(asyncio.Protocol):
         """The server ends: an idle connection goes now, a response in progress may finish."""
         if self._phase is Phase.HEAD:
             self._transport.close()
+        elif self._phase is Phase.BODY:
+            self._answer(503, by)
         elif self._response is not None:
             self._response.keep_alive = False
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        self._transport.abort()
 
     # -- answers of the server itself ------------------------------------------------------------------------------
 
@@ -299,9 +306,11 @@ class HttpConnection(asyncio.Protocol):
     def _finish(self, response: Response) -> None:
         """The response is complete: log it, and go on with the next request or close."""
         request = self._request
-        method, target, version = (request.method, request.target, request.http_version) if request else ("-", b"-", "1.1")
-        if request is None or not request.is_websocket:  # a refused handshake has a line of its own
-            self._server.log(access.http_access(method, target, version, response.status, response.size))
+        if request is None:
+            self._server.log(access.http_access("-", b"-", "1.1", response.status, response.size))
+        elif not request.is_websocket:  # a refused handshake has a line of its own
+            version, status, size = request.http_version, response.status, response.size
+            self._server.log(access.http_access(request.method, request.target, version, status, size))
         self._give_up_request()
         if response.keep_alive:
             self._wait_for(Phase.HEAD, self._server.config.keep_alive_timeout)
@@ -328,7 +337,7 @@ class HttpConnection(asyncio.Protocol):
     # -- upgrade ---------------------------------------------------------------------------------------------------
 
     def _upgrade(self, request: Request) -> None:
-        """Hand the connection over to a WebSocket handshake, if the request is one we may take (RFC 6455 section 4.2)."""
+        """Hand the connection over to a WebSocket handshake, if we may take it (RFC 6455 section 4.2)."""
         server = self._server
         try:
             key = handshake.accept_key(request)

@@ -133,7 +133,8 @@ class OpeningHandshake(LaneConnection):
 
     def refused(self, envelope: Envelope, error: Exception) -> None:
         """The layer did not take the connect event, or gave it back because nobody reads it."""
-        self.refuse(503, f"{error}; start one with: python manage.py runworker" if isinstance(error, NoWorker) else str(error))
+        hint = "; start one with: python manage.py runworker" if isinstance(error, NoWorker) else ""
+        self.refuse(503, f"{error}{hint}")
         super().refused(envelope, error)
 
     # -- the decision ----------------------------------------------------------------------------------------------

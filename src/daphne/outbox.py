@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Final, Protocol
 
 from channel_layers.base import BaseChannelLayer
 from channel_layers.envelope import Envelope
-from channel_layers.slot import Refused
 from channel_layers.slot import Refused
 
 logger = logging.getLogger("daphne.outbox")
@@ -45,7 +44,7 @@ class Outbox:
         self._suspects: set[tuple[str, int]] = set()
         self._loop = asyncio.get_running_loop()
         self._check_timer: asyncio.TimerHandle | None = None
-        self._checks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._unserved: set[str] = set()
 
     def post(self, envelope: Envelope) -> None:
@@ -65,6 +64,12 @@ class Outbox:
     def settled(self, owner: str) -> None:
         """The event of ``owner`` is done."""
         self._under_way.pop(owner, None)
+
+    def give_up(self, owner: str) -> None:
+        """The client of ``owner`` was told no: what it asked for must not run, if no worker has it yet."""
+        _, envelope = self._under_way.pop(owner, (0.0, None))
+        if envelope is not None:
+            self._start(self._retract(envelope))
 
     @property
     def under_way(self) -> int:
@@ -94,8 +99,8 @@ class Outbox:
         """Stop looking after events under way."""
         if self._check_timer is not None:
             self._check_timer.cancel()
-        for check in self._checks:
-            check.cancel()
+        for task in self._tasks:
+            task.cancel()
 
     def _refused(self, envelope: Envelope, error: Exception) -> None:
         self._under_way.pop(envelope.owner, None)
@@ -105,9 +110,18 @@ class Outbox:
 
     def _start_check(self) -> None:
         self._check_timer = None
-        check = self._loop.create_task(self._check())
-        self._checks.add(check)
-        check.add_done_callback(self._checks.discard)
+        self._start(self._check())
+
+    def _start(self, coroutine: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _retract(self, envelope: Envelope) -> None:
+        try:
+            await self._layer.aretract(envelope)
+        except OSError as error:
+            logger.warning("a request could not be taken back: %s", error)
 
     async def _check(self) -> None:
         """Look after events that have been under way for a while. Runs once a second while there are any."""

@@ -41,7 +41,8 @@ class Server:
     """Sockets of one process and everything they share.
 
     ``connections`` maps reply channels to what they lead to. Sizes are bytes: ``lanes_size`` of events that wait or
-    are under way (``lanes_full``: as much as may be), ``bodies_size`` of request bodies not yet sent on; ``handshakes`` counts undecided ones.
+    are under way (``lanes_full``: as much as may be), ``bodies_size`` of request bodies not yet sent on;
+    ``handshakes`` counts undecided ones.
     """
 
     def __init__(self, layer: BaseChannelLayer, config: Config, log: AccessLog = log_access) -> None:
@@ -87,9 +88,7 @@ class Server:
             listener.close()
         for connection in list(self._live):
             connection.close(1012, "server restarts", "server (stops)")
-        with suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_TIMEOUT):
-                await self._until_all_lost()
+        await self._drain()
         await self.outbox.flush()
         await self.layer.awithdraw(self.layer.process)
         for task in self._tasks:
@@ -161,6 +160,15 @@ class Server:
         self._reads = frozenset(read) if read else None
         self.sockets.beat()
         self.requests.beat()
+
+    async def _drain(self) -> None:
+        """Wait for the last transport; cut those that take too long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_TIMEOUT):
+                await self._until_all_lost()
+        for connection in list(self._live):
+            connection.abort()
+        await self._until_all_lost()
 
     async def _until_all_lost(self) -> None:
         while self._live:

@@ -158,9 +158,13 @@ class WebSocketConnection(LaneConnection):
     def _close_if_failed(self) -> None:
         """Send the close frame of a protocol error once the events before it are settled."""
         if self._state is State.FAILING and self.lane.idle:
+            self._close_failed()
+
+    def _close_failed(self) -> None:
+        if not self._transport.is_closing():
             self._transport.write(close_frame(self._code, self._reason))
             self._transport.close()
-            self._end()
+        self._end()
 
     # -- to the peer -----------------------------------------------------------------------------------------------
 
@@ -196,7 +200,8 @@ class WebSocketConnection(LaneConnection):
     def on_deadline(self, now: float) -> float | None:
         """Look after a silent peer, or one that does not answer our close frame."""
         config = self._server.config
-        if self._state is State.CLOSED:
+        if self._state is State.FAILING:  # what came before the fault takes too long
+            self._close_failed()
             return None
         if self._state is not State.OPEN:
             self._transport.abort()

@@ -378,5 +378,5 @@ class LayerMachine(RuleBasedStateMachine):
         assert [event.token for event in self.layer.find_lost(self.events)] == lost
 
 
-LayerMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+LayerMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestLayerMachine: Any = LayerMachine.TestCase

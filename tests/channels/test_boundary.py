@@ -1,12 +1,13 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.signals import got_request_exception
-from django.db import connection, connections
+from django.db import close_old_connections, connection, connections
 from django.dispatch import Signal
 from django.urls import get_script_prefix, get_urlconf, set_script_prefix, set_urlconf
 from django.utils import timezone, translation
@@ -29,7 +30,7 @@ class Calls:
 
     def __init__(self) -> None:
         self.layer = layer_of()
-        self.pending = Pending(self.layer.channel_layer, report_refused)
+        self.pending = Pending(self.layer.channel_layer, partial(report_refused, self.layer.channel_layer))
         self.boundary = Boundary(self.pending, Worker)
 
     def __call__(self, consumer: Callable[..., Any], **kwargs: Any) -> None:
@@ -191,7 +192,7 @@ def test_report_tells_monitors() -> None:
 def closings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[bool]:
     """Record each look at the old connections, and give threads a database of their own."""
     seen: list[bool] = []
-    close = boundary.close_old_connections
+    close = close_old_connections
 
     def closing() -> None:
         close()

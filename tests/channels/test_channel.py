@@ -326,25 +326,25 @@ def test_refusal_at_the_flush_is_logged(caplog: pytest.LogCaptureFixture) -> Non
     """The consumer has returned: the line names its route, and everything else leaves, the settlement too."""
 
     def consumer(message: Any) -> None:
-        jobs, reply = Channel("jobs", channel_layer=layer), message.reply_channel
+        jobs, reply = Channel("jobs", channel_layer=small), message.reply_channel
         jobs.send({"n": 1})
         jobs.send({"n": 2})
         reply.send({"text": "done"})
 
-    layer = layer_of(route("websocket.receive", consumer), capacity=1)
-    socket = Socket(layer)
-    Bench(layer).run(socket.event())
-    (line,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    small = layer_of(route("websocket.receive", consumer), capacity=1)
+    socket = Socket(small)
+    Bench(small).run(socket.event())
+    (line,) = [record for record in caplog.records if record.name == "channel_layers"]
     assert "test_refusal_at_the_flush_is_logged.<locals>.consumer was not sent: channel 'jobs' is full" in line.message
     (reply,) = socket.received()
     assert (codec.decode(reply.content), reply.token) == ({"text": "done"}, 1)
-    assert taken(layer, "jobs") == [{"n": 1}]
+    assert taken(small, "jobs") == [{"n": 1}]
 
 
 def test_refusal_of_an_immediate_send_is_raised(caplog: pytest.LogCaptureFixture) -> None:
     """It raises in place; what was gathered before it and refused is logged, as it would have been at the end."""
-    layer = layer_of(channel_capacity={"full": 1, "jobs": 1})
-    full, jobs = Channel("full", channel_layer=layer), Channel("jobs", channel_layer=layer)
+    small = layer_of(channel_capacity={"full": 1, "jobs": 1})
+    full, jobs = Channel("full", channel_layer=small), Channel("jobs", channel_layer=small)
     full.send({})
     seen = []
 
@@ -355,10 +355,10 @@ def test_refusal_of_an_immediate_send_is_raised(caplog: pytest.LogCaptureFixture
             jobs.send({"n": 2}, immediately=True)
         seen.append("goes on")
 
-    consume(consumer, layer)
+    consume(consumer, small)
     assert seen == ["goes on"]
     assert [r.message for r in caplog.records if "was not sent: channel 'full' is full" in r.message] != []
-    assert taken(layer, "jobs") == [{"n": 1}]
+    assert taken(small, "jobs") == [{"n": 1}]
 
 
 def test_sends_to_another_layer_are_gathered_too(layer: ChannelLayerWrapper) -> None:

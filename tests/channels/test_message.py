@@ -39,7 +39,12 @@ def test_mapping() -> None:
     found = message(text="hello", order=0)
     found["room"] = "lobby"
     assert found.content["room"] == "lobby"
-    assert (found["text"], found.get("text"), found.get("bytes"), found.get("bytes", b"")) == ("hello", "hello", None, b"")
+    assert (found["text"], found.get("text"), found.get("bytes"), found.get("bytes", b"")) == (
+        "hello",
+        "hello",
+        None,
+        b"",
+    )
     assert ("text" in found, "bytes" in found) == (True, False)
     assert list(found.keys()) == ["text", "order", "room"]
     assert list(found.values()) == ["hello", 0, "lobby"]

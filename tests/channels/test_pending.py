@@ -1,6 +1,6 @@
 import asyncio
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from pathlib import Path
 
@@ -84,7 +84,7 @@ def event() -> Envelope:
 
 
 @pytest.fixture
-def database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[Callable[[], None]], None]]:
+def database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Callable[[], None]], None]:
     """Run a function in a thread whose connections go to a database of their own, and are closed behind it."""
     monkeypatch.setitem(connections.settings["default"], "NAME", str(tmp_path / "db.sqlite3"))
 

@@ -32,6 +32,8 @@ def test_send_without_any_process_is_warned_of_once(
     """Nobody else can ever read it; the line says which layer it is and what to do."""
     Channel("jobs", channel_layer=layer).send({})
     Channel("jobs", channel_layer=layer).send({})
+    Channel("other.jobs", channel_layer=layer).send({})
+    Group("all", channel_layer=layer).send({})
     (line,) = lines(caplog)
     assert line.startswith(f"nothing in this process reads the layer {layer}, and no other process can")
     assert "use a layer that crosses processes" in line
@@ -48,9 +50,14 @@ def test_misspelt_channel_is_warned_of(layer: ChannelLayerWrapper, caplog: pytes
     ]
 
 
-def test_channel_that_is_read_is_not_warned_of(
-    layer: ChannelLayerWrapper, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_channel_with_one_reader_is_not_warned_of(layer: ChannelLayerWrapper, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever made its name reads it; no route ever does."""
+    layer.channel_layer.announce(Announcement("worker", ("jobs",)))
+    Channel(layer.channel_layer.new_channel("answers?"), channel_layer=layer).send({})
+    assert lines(caplog) == []
+
+
+def test_channel_that_is_read_is_not_warned_of(layer: ChannelLayerWrapper, caplog: pytest.LogCaptureFixture) -> None:
     """A worker reads it; groups have their readers as soon as a process runs."""
     layer.channel_layer.announce(Announcement("worker", ("jobs",)))
     Channel("jobs", channel_layer=layer).send({})
@@ -58,9 +65,7 @@ def test_channel_that_is_read_is_not_warned_of(
     assert lines(caplog) == []
 
 
-def test_group_without_any_process_is_warned_of(
-    layer: ChannelLayerWrapper, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_group_without_any_process_is_warned_of(layer: ChannelLayerWrapper, caplog: pytest.LogCaptureFixture) -> None:
     """No process, no members."""
     Group("all", channel_layer=layer).send({"text": "x"})
     assert len(lines(caplog)) == 1

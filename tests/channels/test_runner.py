@@ -3,7 +3,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -114,7 +114,8 @@ def test_consumer_gets_what_the_route_captured() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [LookupError("no such room"), SystemExit(1), KeyboardInterrupt(), asyncio.CancelledError(), GeneratorExit()]
+    "error",
+    [LookupError("no such room"), SystemExit(1), KeyboardInterrupt(), asyncio.CancelledError(), GeneratorExit()],
 )
 def test_raised(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
     """One traceback with consumer, channel and path, one signal; the lane goes on, and so does the slot."""
@@ -308,7 +309,6 @@ def test_retries_can_be_chosen() -> None:
 
 def test_retry_that_finds_no_room_is_logged() -> None:
     """Its queue has filled up meanwhile: nothing is dropped without a line."""
-
     layer = layer_of(route("jobs", raising(ConsumeLater())), capacity=1)
     Channel("jobs", channel_layer=layer).send({"n": 1})
     with Logged("was not sent: channel 'jobs' is full") as logged:
@@ -330,20 +330,20 @@ class Logged(logging.Handler):
         if self.text in record.getMessage():
             self.seen.set()
 
-    def __enter__(self) -> "Logged":
-        logging.getLogger("django.channels").addHandler(self)
+    def __enter__(self) -> Self:
+        logging.getLogger("channel_layers").addHandler(self)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        logging.getLogger("django.channels").removeHandler(self)
+        logging.getLogger("channel_layers").removeHandler(self)
 
 
 def test_refusal_names_the_sender(caplog: pytest.LogCaptureFixture) -> None:
     """Its consumer, or that there was none."""
-    error = ChannelFull("jobs", 1, 1, 0.0, "capacity")
-    report_refused(Refused(Envelope(MESSAGE, "jobs", route="app.consumer"), error))
-    report_refused(Refused(Envelope(MESSAGE, "jobs"), error))
-    assert [line.partition(" was not sent")[0] for line in errors(caplog)] == [
+    layer, error = layer_of().channel_layer, ChannelFull("jobs", 1, 1, 0.0, "capacity")
+    report_refused(layer, Refused(Envelope(MESSAGE, "jobs", route="app.consumer"), error))
+    report_refused(layer, Refused(Envelope(MESSAGE, "jobs"), error))
+    assert [record.message.partition(" was not sent")[0] for record in caplog.records] == [
         "a message of app.consumer",
         "a message of a process outside consumers",
     ]

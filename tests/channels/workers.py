@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 import pytest
@@ -79,7 +80,7 @@ class Bench:
 
     def __init__(self, layer: ChannelLayerWrapper, **options: Any) -> None:
         self.layer = layer
-        self.pending = Pending(layer.channel_layer, report_refused)
+        self.pending = Pending(layer.channel_layer, partial(report_refused, layer.channel_layer))
         self._context = copy_context()
         self._runner = self._context.run(Runner, Worker(layer, **options), self.pending)
 

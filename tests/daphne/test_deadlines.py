@@ -70,6 +70,11 @@ class Limited:
         return now + self.answers.pop(0) if self.answers else None
 
 
+def fail() -> None:
+    """Do what a connection with a defect does."""
+    raise RuntimeError("broken")
+
+
 def new_deadlines() -> tuple[Clock, Deadlines]:
     """Return a clock and deadlines on it."""
     clock = Clock()
@@ -153,7 +158,7 @@ def test_an_error_ends_no_other_limit(caplog: pytest.LogCaptureFixture) -> None:
     """An exception of one connection is logged; those of the same tick and of later ones are still looked after."""
     clock, deadlines = new_deadlines()
     limited = [Limited() for _ in range(3)]
-    limited[0].then = limited[1].then = lambda: [][0]
+    limited[0].then = limited[1].then = fail
     for seconds, each in zip((1, 1, 2), limited, strict=True):
         deadlines.within(seconds, each)
     clock.advance(60)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
 from types import SimpleNamespace
@@ -20,7 +20,7 @@ from channel_layers.memory import MemoryChannelLayer
 from channel_layers.messages import HTTP_KIND, WEBSOCKET_KIND
 from daphne import delivery as module
 from daphne.delivery import MAX_FANOUTS, SLICE, STRIDE, Connection, Delivery
-from tests.daphne.virtual_time import idle, run
+from tests.daphne.virtual_time import idle, run, turns_until
 from tests.daphne.wire import TEXT, Frame, read_frames
 
 logger = logging.getLogger("tests.delivery")
@@ -62,7 +62,7 @@ class Hall:
         self.inbox = self.layer.open_inbox(kind)
 
     async def members(self, number: int, group: str = "all") -> list[Member]:
-        """Return new members of ``group``; the first is to get its messages last, as its place in a dict is."""
+        """Return new members of ``group``; the first is served last."""
         members = []
         for _ in range(number):
             channel, member = self.inbox.new_channel(), Member()
@@ -98,11 +98,10 @@ async def delivering(kind: str = WEBSOCKET_KIND, **options: Any) -> AsyncIterato
 
 
 @pytest.fixture
-def one_stride_a_slice(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def one_stride_a_slice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every look at the clock find that the slice is over."""
     ticks = count(1.0, 2 * SLICE)
     monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
-    yield
 
 
 async def test_a_message_reaches_its_connection_as_it_was_sent() -> None:
@@ -170,8 +169,7 @@ async def test_a_large_group_does_not_hold_up_the_others(one_stride_a_slice: Non
         (bystander,) = await hall.members(1, "another")
         hall.shout("hello")
         hall.tell(bystander, "urgent")
-        while not bystander.got:
-            await asyncio.sleep(0)
+        await turns_until(lambda: bystander.got)
         served = sum(bool(member.got) for member in members)
         assert STRIDE <= served <= 10 * STRIDE
         await idle()
@@ -184,8 +182,7 @@ async def test_a_fast_fan_out_takes_no_extra_turn(monkeypatch: pytest.MonkeyPatc
     async with delivering() as hall:
         members = await hall.members(500)
         hall.shout("hello")
-        while not members[-1].got:
-            await asyncio.sleep(0)
+        await turns_until(lambda: members[-1].got)
         assert all(member.got for member in members)
 
 
@@ -196,8 +193,7 @@ async def test_a_direct_message_waits_for_the_group_messages_before_it(one_strid
         hall.shout("one")
         hall.shout("two")
         hall.tell(members[0], "three")
-        while not members[0].got:
-            await asyncio.sleep(0)
+        await turns_until(lambda: members[0].got)
         assert members[0].got == ["group one", "group two", "three"]
         assert not members[1].got
         await idle()

@@ -9,7 +9,19 @@ import pytest
 from channel_layers.envelope import AGAIN, LOST, RAISED, RETURNED, UNDECIDED, UNROUTED
 from tests.daphne.serving import CONNECT, DISCONNECT, RECEIVE, SOCKETS, Job, Rig, serving
 from tests.daphne.virtual_time import elapse, idle
-from tests.daphne.wire import BINARY, CLOSE, SERVER, TEXT, Frame, Transport, close, frame, read_answer, read_frames, text
+from tests.daphne.wire import (
+    BINARY,
+    CLOSE,
+    SERVER,
+    TEXT,
+    Frame,
+    Transport,
+    close,
+    frame,
+    read_answer,
+    read_frames,
+    text,
+)
 
 Contents = list[dict[str, Any]]
 
@@ -434,8 +446,6 @@ async def test_an_accepting_message_may_set_headers() -> None:
         {"accept": False, "headers": [(b"a", b"b\r\nc: d")]},
         {"accept": False, "headers": [(b"a",)]},
         {"accept": False, "status": 42},
-        {"accept": False, "status": "403"},
-        {"accept": False, "body": "text"},
     ],
     ids=str,
 )
@@ -563,7 +573,7 @@ async def test_a_server_that_stops_leaves_a_refused_handshake_alone() -> None:
 
 async def test_room_in_the_lanes_is_no_room_for_early_bytes() -> None:
     """A handshake that has sent too much early is not read again before its decision."""
-    async with serving(max_lane_size=2000, max_lanes_size=3000) as rig:
+    async with serving(max_lane_size=2000, max_lanes_size=2500) as rig:
         early = rig.handshake(early=text("x" * 2500))
         connect = await rig.job(CONNECT)
         socket = await rig.open()
@@ -574,6 +584,7 @@ async def test_room_in_the_lanes_is_no_room_for_early_bytes() -> None:
         await idle()
         assert (socket.transport.reading, early.reading) == (True, False)
         connect.end()
+        (await rig.job(RECEIVE)).end()
         await idle()
         assert early.reading
 

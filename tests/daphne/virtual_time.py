@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 INSTANT: Final = 1e-4
@@ -44,6 +44,12 @@ def run(test: Coroutine[Any, Any, None]) -> None:
 async def idle() -> None:
     """Return when all that could happen now has happened."""
     await asyncio.sleep(INSTANT)
+
+
+async def turns_until(condition: Callable[[], object]) -> None:
+    """Let the loop turn until ``condition`` holds, and not once more."""
+    while not condition():  # noqa: ASYNC110 - what is counted here are the turns
+        await asyncio.sleep(0)
 
 
 async def elapse(seconds: float) -> None:

@@ -8,7 +8,7 @@ import struct
 from http.client import HTTPResponse
 from typing import Any, NamedTuple
 
-from websockets.frames import apply_mask
+from websockets.utils import apply_mask
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 MASK = b"\x11\x22\x33\x44"

@@ -117,6 +117,8 @@ class MemoryChannelLayer(BaseChannelLayer):
         announcement = structs.replace(announcement, time=self.clock())
         with self.lock:
             self._processes[announcement.process] = announcement
+            self.queues.expire()
+        self.losses.report()
 
     async def aannounce(self, announcement: Announcement) -> None:
         """As :meth:`announce`."""

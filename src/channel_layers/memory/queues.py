@@ -64,14 +64,21 @@ class Queues:
                 return True
         return False
 
+    def expire(self) -> None:
+        """Drop what nobody has taken in time from every queue: some have no reader that would."""
+        for channel, queue in list(self._queues.items()):
+            self._expire(queue)
+            if not queue:
+                del self._queues[channel]
+
     def clear(self) -> None:
         """Forget every message."""
         self._queues.clear()
 
     def _expire(self, queue: deque[Envelope]) -> None:
-        """Drop messages at the head that have waited too long; an event stays as long as its connection."""
+        """Drop messages at the head that have waited too long; a connection's event stays as long as that."""
         deadline = self._clock() - self._expiry
-        while queue and queue[0].kind == MESSAGE and queue[0].time < deadline:
+        while queue and (queue[0].kind == MESSAGE or not queue[0].owner) and queue[0].time < deadline:
             channel = queue.popleft().target
             self._losses.note("expired", f"a message on {channel!r} was not taken within {self._expiry} s")
 

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -23,7 +24,8 @@ from django.core.management.commands.runserver import Command as DjangoCommand
 from channels import conf
 from channels.handler import ViewConsumer
 from channels.layers import DEFAULT_CHANNEL_LAYER, ChannelLayerWrapper, channel_layers
-from channels.staticfiles import StaticFilesConsumer
+from channels.management.logs import TIME_FORMAT, access_log, show_logs
+from channels.staticfiles import WHITENOISE, StaticFilesConsumer
 from channels.worker import Worker
 from daphne.access import Access
 from daphne.config import Config
@@ -36,12 +38,10 @@ else:
 
 THREADS: Final = 4
 HTTP_TIMEOUT: Final = 60
-WHITENOISE: Final = "whitenoise.runserver_nostatic"
 FAREWELL: Final = 2.0
 """Seconds that a reload gives sockets to hear of it (close code 1012)."""
-TIME_FORMAT: Final = "%d/%b/%Y %H:%M:%S"
 
-access_log = logging.getLogger("django.server")
+logger = logging.getLogger("django.channels")
 
 
 class Command(Base):
@@ -165,6 +165,8 @@ class DevelopmentServer:
 
     def _start_worker(self) -> Worker | None:
         if not self.threads:
+            if self.layer.local_only():
+                logger.warning("nothing will be answered: no workers here, and none elsewhere can read %s", self.layer)
             return None
         self.layer.router.check_default(http_consumer=self.http_consumer())
         worker = Worker(self.layer, threads=self.threads, trace=self.trace)
@@ -186,8 +188,9 @@ class DevelopmentServer:
     def _farewell(self) -> None:
         """A reload ends the process: let clients know that it is one."""
         if self._stop is not None and not self._stopped.is_set():
-            self._stop()
-            self._stopped.wait(FAREWELL)
+            with suppress(RuntimeError):  # the loop is closed already: interrupted twice
+                self._stop()
+                self._stopped.wait(FAREWELL)
 
 
 def log_access(access: Access) -> None:
@@ -199,25 +202,3 @@ def log_access(access: Access) -> None:
         level = logging.WARNING
     extra = {"server_time": time.strftime(TIME_FORMAT), "status_code": access.status or HTTPStatus.OK}
     access_log.log(level, "%s", access.text, extra=extra)
-
-
-def stamp(record: logging.LogRecord) -> bool:
-    """Give a record the time as Django's development server writes it."""
-    record.server_time = time.strftime(TIME_FORMAT)
-    return True
-
-
-def show_logs(trace: bool) -> None:
-    """Show the lines of the server and the layer where the project has said nothing about them."""
-    if not access_log.handlers:
-        return
-    handler = logging.StreamHandler()
-    handler.setFormatter(access_log.handlers[0].formatter)
-    handler.addFilter(stamp)
-    names = ["daphne", "channel_layers"] + (["django.channels.trace"] if trace else [])
-    for name in names:
-        logger = logging.getLogger(name)
-        if not logger.handlers and not logging.getLogger().handlers:
-            logger.addHandler(handler)
-            logger.setLevel(logging.INFO)
-            logger.propagate = False

@@ -1,0 +1,33 @@
+"""The layer of a command that is a process of its own: chosen by ``--layer``, and one that others can reach."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import CommandError, CommandParser
+
+from channels.layers import DEFAULT_CHANNEL_LAYER, ChannelLayerWrapper, channel_layers
+
+
+def add_layer_option(parser: CommandParser) -> None:
+    """Add ``--layer``."""
+    parser.add_argument(
+        "--layer",
+        default=DEFAULT_CHANNEL_LAYER,
+        metavar="ALIAS",
+        help=f"Entry of CHANNEL_LAYERS ({DEFAULT_CHANNEL_LAYER}).",
+    )
+
+
+def shared_layer(alias: str) -> ChannelLayerWrapper:
+    """Return the layer ``alias``; raise :exc:`CommandError` for a fault in its settings or one within a process."""
+    try:
+        layer = channel_layers[alias]
+    except ImproperlyConfigured as error:
+        raise CommandError(str(error)) from error
+    if layer.local_only():
+        raise CommandError(
+            f"the channel layer {layer} reaches no other process: nothing that runs elsewhere would see this one. "
+            "manage.py runserver has workers of its own; processes of their own need a layer that connects them, "
+            f"such as 'channel_layers.redis.RedisChannelLayer' for CHANNEL_LAYERS[{alias!r}]['BACKEND']."
+        )
+    return layer

@@ -1,0 +1,5 @@
+"""``python -m daphne``: the command ``daphne``."""
+
+from daphne.cli import main
+
+main()

@@ -1,0 +1,92 @@
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.test import override_settings
+
+from channels import conf
+from daphne.config import Config
+
+FROM_DJANGO = {"allowed_hosts", "trusted_origins", "debug"}
+"""Options that are settings of Django already."""
+
+
+def test_every_option_of_the_server_is_a_key() -> None:
+    """Whoever adds an option to the server's configuration adds its key here."""
+    assert {key.lower() for key in conf.SERVER_KEYS} == {field.name for field in fields(Config)} - FROM_DJANGO
+    assert list(conf.SERVER_KEYS) == sorted(conf.SERVER_KEYS)
+
+
+@pytest.mark.parametrize("given", [{}, {"ACCEPT": "return"}, {"ACCEPT": "explicit"}, {"PING_INTERVAL": 5.0}])
+def test_good_setting_has_no_faults(given: dict[str, Any]) -> None:
+    """Any of its keys may be left out."""
+    with override_settings(CHANNELS=given):
+        assert conf.faults() == []
+
+
+@pytest.mark.parametrize(
+    ("given", "beginning"),
+    [
+        (["ACCEPT"], "CHANNELS is a dict, not list"),
+        ({"PING_INTERVALL": 5}, "CHANNELS has an unknown key 'PING_INTERVALL'. Did you mean 'PING_INTERVAL'? Keys: "),
+        ({"accept": "return"}, "CHANNELS has an unknown key 'accept'. Did you mean 'ACCEPT'? Keys: ACCEPT, BODY_"),
+        ({7: 5}, "CHANNELS has an unknown key 7. Keys: "),
+        ({"ACCEPT": "always"}, "CHANNELS['ACCEPT'] is 'return' or 'explicit', not 'always'"),
+    ],
+)
+def test_fault_has_its_sentence(given: Any, beginning: str) -> None:
+    """It names the key and the way out, and nobody goes on with such a setting."""
+    with override_settings(CHANNELS=given):
+        (fault,) = conf.faults()
+        assert fault.startswith(beginning)
+        for reader in (conf.accepts_on_return, conf.server_options):
+            with pytest.raises(ImproperlyConfigured) as caught:
+                reader()
+            assert str(caught.value) == fault
+
+
+def test_all_faults_are_found() -> None:
+    """One sentence each."""
+    with override_settings(CHANNELS={"A": 1, "B": 2, "ACCEPT": 3}):
+        assert len(conf.faults()) == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [({}, True), ({"ACCEPT": "return"}, True), ({"ACCEPT": "explicit"}, False)]
+)
+def test_accepts_on_return(given: dict[str, Any], expected: bool) -> None:
+    """By default a connect consumer that returns has accepted."""
+    with override_settings(CHANNELS=given):
+        assert conf.accepts_on_return() is expected
+
+
+def test_server_options_come_from_all_settings() -> None:
+    """Ours, those of Django and those of 1.x, by the names of the server's configuration."""
+    with override_settings(
+        CHANNELS={"PING_INTERVAL": 5.0, "ACCEPT": "explicit"},
+        CHANNELS_WS_PROTOCOLS=["chat.v2", "chat.v1"],
+        FORCE_SCRIPT_NAME="/app",
+        ALLOWED_HOSTS=["example.com"],
+        CSRF_TRUSTED_ORIGINS=["https://partner.example"],
+        DEBUG=True,
+    ):
+        options = conf.server_options()
+    assert options == {
+        "ping_interval": 5.0,
+        "subprotocols": ("chat.v2", "chat.v1"),
+        "root_path": "/app",
+        "allowed_hosts": ("example.com",),
+        "trusted_origins": ("https://partner.example",),
+        "debug": True,
+    }
+    assert Config(**options).ping_interval == 5.0
+
+
+def test_our_setting_goes_before_those_of_1x() -> None:
+    """And without either there is nothing."""
+    older = {"CHANNELS_WS_PROTOCOLS": ["old"], "FORCE_SCRIPT_NAME": "/old"}
+    with override_settings(CHANNELS={"SUBPROTOCOLS": ["new"], "ROOT_PATH": "/new"}, **older):
+        assert (conf.server_options()["subprotocols"], conf.server_options()["root_path"]) == (("new",), "/new")
+    with override_settings(CHANNELS_WS_PROTOCOLS=None, FORCE_SCRIPT_NAME=None):
+        assert (conf.server_options()["subprotocols"], conf.server_options()["root_path"]) == ((), "")

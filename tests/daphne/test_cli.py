@@ -1,0 +1,375 @@
+"""The command ``daphne``: its options, and what it does as a process of its own."""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import os
+import re
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import daphne
+from channel_layers.memory import MemoryChannelLayer
+from daphne.cli import (
+    LIMITS,
+    WITHOUT_MEANING,
+    configured,
+    dashed,
+    given_options,
+    limits_text,
+    main,
+    make_parser,
+    show_logs,
+)
+from daphne.config import Config
+from daphne.endpoints import Inherited, Tcp, Unix
+from tests.runserver import PATIENCE, STARTING, RunServer, free_port, write_files
+
+PROJECT = {
+    "site_of_daphne.py": """
+import threading
+
+from channel_layers.exceptions import LayerUnavailable
+from channel_layers.memory import MemoryChannelLayer
+
+
+class Crossing(MemoryChannelLayer):
+    crosses_processes = True
+
+
+class Unreachable(Crossing):
+    async def aannounce(self, announcement):
+        raise LayerUnavailable("no layer at localhost:6379 in 5 s")
+
+
+class Forgetful(Crossing):
+    async def awithdraw(self, process):
+        raise LayerUnavailable("the layer has gone")
+
+
+def answer(layer):
+    while True:
+        channel, message = layer.receive(["http.request"], block=True)
+        if message["path"] == "/held":
+            open("gate").close()
+        reply = {"status": 200, "headers": [], "content": message["path"].encode()}
+        layer.send(message["reply_channel"], reply)
+
+
+async def application(scope, receive, send): ...
+
+
+channel_layer, unreachable, forgetful = Crossing(), Unreachable(), Forgetful()
+channel_layer.server_options = {"max_body_size": 1000, "max_headers": 50}
+threading.Thread(target=answer, args=[channel_layer], daemon=True).start()
+""",
+}
+
+
+class Process(RunServer):
+    """``daphne`` with a layer whose reader answers each request with its path, and waits at ``/held`` for the gate."""
+
+    command = ("-m", "daphne")
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        os.kill(self._process.pid, number)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the module that has the layers, and the gate."""
+    directory = write_files(tmp_path_factory.mktemp("daphne"), PROJECT)
+    os.mkfifo(directory / "gate")
+    return directory
+
+
+@contextmanager
+def serving(project: Path, *options: str, layer: str = "channel_layer", where: str = "http://") -> Iterator[Process]:
+    """Run the command until the block ends, from the line that says where it listens."""
+    process = Process(project, *options, f"site_of_daphne:{layer}")
+    try:
+        found = process.wait_for(rf"process \d+ listens on {where}(127\.0\.0\.1:(\d+))?", timeout=STARTING)
+        process.port = int(found[2] or 0)
+        yield process
+    finally:
+        process.stop()
+
+
+@pytest.fixture
+def unchanged_logging() -> Iterator[None]:
+    """The loggers that the command configures, as they were."""
+    loggers = [logging.getLogger(name) for name in ("daphne", "channel_layers", "daphne.access")]
+    before = [(each.level, each.propagate, each.disabled, each.handlers[:]) for each in loggers]
+    yield
+    for logger, (level, propagate, disabled, handlers) in zip(loggers, before, strict=True):
+        for handler in set(logger.handlers) - set(handlers):
+            handler.close()
+        logger.setLevel(level)
+        logger.propagate, logger.disabled, logger.handlers = propagate, disabled, handlers
+
+
+def parsed(*arguments: str) -> Any:
+    """Return the options of a command line for some layer."""
+    return make_parser().parse_args(dashed([*arguments, "site:layer"]))
+
+
+# -- options -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [field.name for field in LIMITS])
+def test_every_limit_is_an_option(name: str) -> None:
+    """In both spellings, with the type of the configuration, and with its docstring as help."""
+    for option in (f"--{name}", "--" + name.replace("_", "-")):
+        options = given_options(parsed(option, "7"))
+        assert getattr(Config(**options), name) == 7
+        assert options == {name: 7}
+
+
+def test_limits_are_the_numbers_of_the_configuration() -> None:
+    """Neither text nor flags nor lists."""
+    names = {field.name for field in LIMITS}
+    assert {"max_body_size", "ping_timeout", "max_headers"} <= names
+    assert names.isdisjoint({"root_path", "subprotocols", "allowed_hosts", "trusted_origins", "debug"})
+
+
+def test_help_has_the_docstrings_of_the_configuration() -> None:
+    """With the defaults behind them, and without markup."""
+    text = " ".join(make_parser().format_help().split())
+    assert "Longest request body; longer is answered 413. (16777216)" in text
+    assert "Mount point of the application, decoded (SCRIPT_NAME)." in text
+    assert "``" not in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], {}),
+        (["-t", "9"], {"http_timeout": 9.0}),
+        (["--websocket_connect_timeout", "9"], {"handshake_timeout": 9.0}),
+        (["--websocket-connect-timeout=9"], {"handshake_timeout": 9.0}),
+        (["--ws-protocol", "a", "b", "--ws_protocol", "c", "-v", "1"], {"subprotocols": ("a", "b", "c")}),
+        (["--ws-protocol", "-v", "1"], {"subprotocols": ()}),
+        (["--root-path", "/a_b"], {"root_path": "/a_b"}),
+    ],
+)
+def test_options_of_1x(arguments: list[str], expected: dict[str, object]) -> None:
+    """They reach the configuration; what is not given does not."""
+    assert given_options(parsed(*arguments)) == expected
+
+
+def test_endpoints() -> None:
+    """Each may be given several times; those that are no TCP keep their order."""
+    options = parsed("-b", "::1", "--bind", "a", "-p", "1", "--port", "2", "--fd", "3", "-u", "/x", "-e", "tcp:4")
+    assert (options.hosts, options.ports) == (["::1", "a"], [1, 2])
+    assert options.others == [Inherited(3), Unix("/x"), Tcp("", 4)]
+    assert parsed("--unix_socket", "/x", "--endpoint", "fd:3").others == [Unix("/x"), Inherited(3)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["-p", "80000"], "argument -p/--port: a port is a number from 0 to 65535, not '80000'"),
+        (["-u", ""], "argument -u/--unix-socket: a Unix socket needs a path; the one given is empty"),
+        (["--max_body_size", "16M"], "argument --max-body-size: invalid int value: '16M'"),
+        (["-v", "5"], "argument -v/--verbosity: invalid choice: 5"),
+        (["--max-bodie-size", "1"], "unrecognized arguments: --max-bodie-size"),
+    ],
+)
+def test_options_that_are_refused(arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With status 2, one line of usage and one that says what is wrong."""
+    with pytest.raises(SystemExit) as ended:
+        parsed(*arguments)
+    usage, error = capsys.readouterr().err.splitlines()
+    assert (ended.value.code, usage) == (2, "usage: daphne [options] module:object")
+    assert error.startswith(f"daphne: error: {expected}")
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """The version of the distribution."""
+    with pytest.raises(SystemExit) as ended:
+        parsed("--version")
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"daphne {daphne.__version__}\n")
+
+
+@pytest.mark.parametrize("options", [{"max_body_size": -1}, {"http_timeout": "soon"}])
+def test_limits_out_of_range_are_refused(options: dict[str, object]) -> None:
+    """Whether they come from the command line or from the settings."""
+    with pytest.raises(SystemExit, match=f"^daphne: {next(iter(options))} "):
+        configured(options)
+
+
+def test_limits_in_force() -> None:
+    """All of them, and where those come from that are no defaults."""
+    config = Config(max_headers=5, http_timeout=1.0, ping_timeout=2.0)
+    text = limits_text(config, {"max_headers", "http_timeout"}, {"http_timeout", "ping_timeout"})
+    assert "max_header_size 32768, max_headers 5 (settings), max_body_size 16777216, " in text
+    assert "http_timeout 1.0 (command line), " in text
+    assert "ping_timeout 2.0 (command line), " in text
+    assert len(text.split(", ")) == len(LIMITS)
+
+
+# -- logs --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("unchanged_logging")
+@pytest.mark.parametrize(("verbosity", "level"), [("0", logging.WARNING), ("1", logging.INFO), ("2", logging.DEBUG)])
+def test_verbosity(verbosity: str, level: int) -> None:
+    """How much the server and the layer tell; the access log has a line per request unless it is 0."""
+    show_logs(parsed("-v", verbosity))
+    assert logging.getLogger("daphne.server").getEffectiveLevel() == level
+    assert logging.getLogger("channel_layers").getEffectiveLevel() == level
+    assert logging.getLogger("daphne.access").disabled == (verbosity == "0")
+
+
+@pytest.mark.usefixtures("unchanged_logging")
+@pytest.mark.parametrize("verbosity", ["0", "1"])
+def test_access_log_in_a_file(tmp_path: Path, verbosity: str) -> None:
+    """Whatever the verbosity: one line each, appended, with the time."""
+    path = tmp_path / "access.log"
+    path.write_text("before\n")
+    show_logs(parsed("--access-log", str(path), "-v", verbosity))
+    logging.getLogger("daphne.access").warning("%s", '"GET / HTTP/1.1" 404 9')
+    before, line = path.read_text().splitlines()
+    assert before == "before"
+    assert re.fullmatch(r'\[\d\d/\w{3}/\d{4} \d\d:\d\d:\d\d\] "GET / HTTP/1\.1" 404 9', line)
+
+
+# -- what it cannot start with -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("unchanged_logging")
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["site_of_daphne:application"], "daphne: site_of_daphne:application is an ASGI application"),
+        (["site_of_daphne:chanel_layer"], "Did you mean 'channel_layer'?"),
+        (["site_of_daphne:channel_layer", "--max-headers", "-1"], "daphne: max_headers must not be negative, not -1"),
+        (["site_of_daphne:channel_layer", "-u", "/no/where"], "daphne: cannot listen on unix:/no/where: No such file"),
+        (["site_of_daphne:channel_layer", "--access-log", "/no/where"], "No such file or directory: '/no/where'"),
+        (["site_of_daphne:unreachable", "-p", "0"], "daphne: no layer at localhost:6379 in 5 s"),
+    ],
+)
+def test_what_it_cannot_start_with(
+    project: Path, arguments: list[str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process ends with one sentence, which Python prints, and with status 1."""
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    with default_signals(), pytest.raises(SystemExit, match=re.escape(expected)):
+        main(arguments)
+
+
+@pytest.mark.usefixtures("unchanged_logging")
+def test_debugging_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With -v 2 the error itself is raised."""
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.setattr(sys, "argv", ["daphne", "-v", "2", "no_such_module:x"])
+    with pytest.raises(daphne.layer_path.LayerPathError, match="there is no module 'no_such_module'"):
+        main()
+
+
+@contextmanager
+def default_signals() -> Iterator[None]:
+    """Undo what the command does to the signals of its process."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_port_in_use(project: Path) -> None:
+    """The first server goes on; the second ends with a sentence."""
+    with serving(project, "-p", "0") as first:
+        second = Process(project, "-p", str(first.port), "site_of_daphne:channel_layer")
+        assert second.wait() == 1
+        assert second.lines == [f"daphne: cannot listen on http://127.0.0.1:{first.port}: Address already in use"]
+        assert first.get("/first") == (200, "/first")
+
+
+# -- the process -------------------------------------------------------------------------------------------------------
+
+
+def test_start_up_lines(project: Path) -> None:
+    """Where it listens, with which layer, and with what limits; options of 1.x that mean nothing are said to."""
+    old = ["--force-sync", "--proxy_headers", "--websocket_timeout", "5"]
+    with serving(project, "-p", "0", "--max_headers", "60", *old) as process:
+        process.wait_for(r"channel layer site_of_daphne\.Crossing$")
+        limits = process.wait_for(r"limits: (.*)$")[1]
+        assert "max_headers 60 (command line), max_body_size 1000 (settings), " in limits
+        notes = process.matching("WARNING .* has no effect: ")
+        assert len(notes) == len(WITHOUT_MEANING)
+
+
+def test_several_endpoints(project: Path) -> None:
+    """Two of TCP and a Unix socket at once, and a line in the access log for each request."""
+    path = project / "socket"
+    with serving(project, "-p", "0", "-u", str(path), "-e", f"tcp:{free_port()}:interface=127.0.0.1") as process:
+        [line] = process.matching("listens on")
+        other = re.findall(r"http://127\.0\.0\.1:(\d+)", line)[1]
+        assert process.get("/tcp") == (200, "/tcp")
+        process.port = int(other)
+        assert process.get("/other") == (200, "/other")
+        assert f"unix:{path}" in line
+        assert get_unix(path, "/unix") == b"/unix"
+        process.wait_for(r'^\[.*\] "GET /unix HTTP/1\.1" 200 5$')
+
+
+def get_unix(path: Path, target: str) -> bytes:
+    """Return the answer to a request on a Unix socket."""
+    connection = http.client.HTTPConnection("localhost")
+    with socket.socket(socket.AF_UNIX) as connection.sock:
+        connection.sock.connect(str(path))
+        connection.request("GET", target)
+        return connection.getresponse().read()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_lets_requests_finish(project: Path, number: signal.Signals) -> None:
+    """A request that was taken is answered, then the process ends with status 0."""
+    answers: list[tuple[int, str]] = []
+    with serving(project, "-p", "0") as process:
+        client = threading.Thread(target=lambda: answers.append(process.get("/held")))
+        client.start()
+        with (project / "gate").open("w"):  # opens once the request has been taken
+            process.send(number)
+            process.wait_for("ending: ")
+        client.join(PATIENCE)
+        assert answers == [(200, "/held")]
+        assert process.wait() == 0
+    assert "Traceback" not in process.output
+
+
+def test_second_signal_ends_at_once(project: Path) -> None:
+    """Also with a request that is not answered."""
+    with serving(project, "-p", "0") as process, socket.create_connection(("127.0.0.1", process.port)) as client:
+        client.sendall(b"GET /held HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        with (project / "gate").open("w"):
+            process.send(signal.SIGTERM)
+            process.wait_for("ending: ")
+            process.send(signal.SIGTERM)
+            assert process.wait() == -signal.SIGTERM
+
+
+def test_end_without_the_layer(project: Path) -> None:
+    """A layer that has gone is a line in the log, and no reason to end badly."""
+    with serving(project, "-u", "other", layer="forgetful", where="unix:other") as process:
+        process.send(signal.SIGTERM)
+        assert process.wait() == 0
+        assert process.matching("WARNING .*the end of this server could not be announced: the layer has gone")
+
+
+def test_layer_without_settings_has_no_options() -> None:
+    """The settings of a project are on the layer that ``get_channel_layer()`` returns, and on no other."""
+    assert MemoryChannelLayer().server_options == {}

@@ -1,0 +1,664 @@
+"""An open WebSocket: frames in, events out, replies back, and every way in which it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from channel_layers.envelope import AGAIN, LOST, RAISED, UNROUTED
+from tests.daphne.serving import CONNECT, DISCONNECT, RECEIVE, Job, Rig, Socket, serving
+from tests.daphne.virtual_time import elapse, idle
+from tests.daphne.wire import BINARY, CLOSE, PING, PONG, TEXT, Frame, close, frame, text
+
+
+async def echo(rig: Rig) -> Job:
+    """Handle the next receive entry as an echo consumer does."""
+    job = await rig.job(RECEIVE)
+    job.end(*[{"text": content["text"]} for content in job.contents])
+    await idle()
+    return job
+
+
+# -- messages ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_message_is_echoed() -> None:
+    """A frame becomes an event, the reply of its consumer a frame."""
+    async with serving() as rig:
+        socket = await rig.open()
+        socket.say("hello")
+        job = await rig.job(RECEIVE)
+        expected = {"text": "hello", "reply_channel": socket.channel, "path": "/chat", "order": 1}
+        assert job.content == expected
+        job.end_with({"text": "hello"})
+        await idle()
+        assert socket.frames() == [(TEXT, b"hello")]
+        assert rig.server.lanes_size == 0
+
+
+async def test_what_came_before_the_decision_is_not_lost() -> None:
+    """Messages for the socket and frames of the client, each in order."""
+    async with serving() as rig:
+        transport = rig.handshake(early=text("one"))
+        job = await rig.job(CONNECT)
+        job.send({"text": "two"})
+        await idle()
+        job.end()
+        assert (await rig.job(RECEIVE)).content["text"] == "one"
+        assert transport.written.endswith(b"\r\n\r\n\x81\x03two")
+
+
+async def test_binary_messages_go_both_ways() -> None:
+    """Bytes are bytes, and empty ones are transmitted."""
+    async with serving() as rig:
+        socket = await rig.open()
+        socket.send(BINARY, b"\0\1")
+        job = await rig.job(RECEIVE)
+        assert job.content["bytes"] == b"\0\1"
+        job.end({"bytes": b"\2"}, {"bytes": b""}, {"text": ""})
+        await idle()
+        assert socket.frames() == [(BINARY, b"\2"), (BINARY, b""), (TEXT, b"")]
+
+
+async def test_what_queues_up_leaves_together_and_in_order() -> None:
+    """While one entry is under way the next events gather; order counts every event of the connection."""
+    async with serving() as rig:
+        socket = await rig.open()
+        socket.say("a", "b", "c")
+        first = await echo(rig)
+        second = await echo(rig)
+        assert ([c["order"] for c in first.contents], [c["order"] for c in second.contents]) == ([1], [2, 3])
+        assert socket.texts() == ["a", "b", "c"]
+        assert await rig.is_quiet()
+
+
+async def test_the_order_of_a_connection_is_kept_over_its_whole_life() -> None:
+    """Connect, each receive, disconnect: one number after the other, whatever was batched."""
+    async with serving() as rig:
+        socket = await rig.open()
+        for number in range(5):
+            socket.say(*[str(number)] * number)
+        socket.transport.lose()
+        await idle()
+        orders = []
+        while rig.depth(RECEIVE):
+            job = await rig.job(RECEIVE)
+            orders += [content["order"] for content in job.contents]
+            job.end()
+            await idle()
+        last = await rig.job(DISCONNECT)
+        assert [*orders, last.content["order"]] == list(range(1, 12))
+        last.end()
+
+
+@pytest.mark.parametrize("outcome", [RAISED, LOST, UNROUTED])
+async def test_an_event_that_failed_does_not_stop_the_lane(outcome: int) -> None:
+    """The socket stays open and its next event leaves."""
+    async with serving() as rig:
+        socket = await rig.open()
+        socket.say("a", "b")
+        (await rig.job(RECEIVE)).end(outcome=outcome)
+        assert (await echo(rig)).content["text"] == "b"
+        assert socket.texts() == ["b"]
+
+
+async def test_an_event_whose_worker_died_is_given_up() -> None:
+    """The lane goes on after two looks at the layer, and the loss is counted."""
+    async with serving() as rig:
+        socket = await rig.open()
+        socket.say("a", "b")
+        (await rig.job(RECEIVE)).die()
+        await elapse(4)
+        assert (await echo(rig)).content["text"] == "b"
+        assert rig.layer.losses.counts["event lost"] == 1
+        assert socket.texts() == ["b"]
+
+
+async def test_an_event_waits_for_a_worker_as_long_as_it_takes() -> None:
+    """With all workers down the socket stays open and nothing is lost."""
+    async with serving() as rig:
+        socket = await rig.open()
+        rig.reads = ()
+        socket.say("a")
+        for _ in range(30):
+            await elapse(10)
+            socket.send(PONG)
+        assert (await echo(rig)).content["text"] == "a"
+        assert socket.frames()[-1] == (TEXT, b"a")
+
+
+async def test_a_doubled_settlement_is_ignored() -> None:
+    """A late answer neither ends the next event nor writes its session."""
+    async with serving() as rig:
+        socket = await rig.open()
+        socket.say("a", "b")
+        first = await rig.job(RECEIVE)
+        first.end_with({"text": "a"})
+        await idle()
+        first.end_with({"text": "again"}, session=b"late")
+        socket.say("c")
+        await idle()
+        second = await rig.job(RECEIVE)
+        assert (second.content["text"], second.envelope.session) == ("b", None)
+        assert await rig.is_quiet()
+        second.end()
+
+
+async def test_an_event_that_is_wanted_later_comes_again_after_a_growing_delay() -> None:
+    """It is sent with its next attempt; neither new frames nor the end of the socket hasten it or pass it."""
+    async with serving() as rig:
+        socket = await rig.open()
+        socket.say("a", "b", "c")
+        (await rig.job(RECEIVE)).end()
+        job = await rig.job(RECEIVE)
+        job.end(outcome=AGAIN, handled=1)
+        seen = []
+        for attempt in range(1, 5):
+            socket.say(f"later {attempt}")
+            began = rig.server.loop.time()
+            assert await rig.is_quiet()
+            while not rig.depth(RECEIVE):
+                await elapse(0.01)
+            job = await rig.job(RECEIVE)
+            seen.append((job.envelope.attempt, [c["text"] for c in job.contents]))
+            delay = rig.server.loop.time() - began
+            assert 0.9 * 0.05 * 2 ** (attempt - 1) < delay < 0.2 * 2**attempt
+            job.end(outcome=AGAIN if attempt < 4 else 0)
+        assert seen == [(attempt, ["c"]) for attempt in range(1, 5)]
+        rest = await rig.job(RECEIVE)
+        assert [c["text"] for c in rest.contents] == [f"later {attempt}" for attempt in range(1, 5)]
+        assert rest.envelope.attempt == 0
+        rest.end()
+
+
+async def test_what_is_wanted_later_is_no_more_wanted_after_the_server_has_stopped() -> None:
+    """The attempt that is due then finds an outbox nobody empties, and does no harm."""
+    async with serving() as rig:
+        socket = await rig.open()
+        socket.say("a")
+        (await rig.job(RECEIVE)).end(outcome=AGAIN)
+        socket.transport.lose()
+
+
+async def test_a_second_attempt_is_not_sent_twice() -> None:
+    """The entry that is under way when a doubled answer asks again stays alone."""
+    async with serving() as rig:
+        socket = await rig.open()
+        socket.say("a")
+        job = await rig.job(RECEIVE)
+        job.end(outcome=AGAIN)
+        await idle()
+        job.end(outcome=AGAIN)
+        await elapse(5)
+        assert rig.depth(RECEIVE) == 1
+        (await rig.job(RECEIVE)).end()
+
+
+# -- groups ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_group_message_reaches_every_member() -> None:
+    """With and without data of its own kind; an excluded member gets none."""
+    async with serving() as rig:
+        one, two, other = await rig.open("all"), await rig.open("all"), await rig.open()
+        rig.layer.send_group("all", {"text": "hi"})
+        rig.layer.send_group("all", {"bytes": b"\0"}, without=[two.channel])
+        await idle()
+        assert (one.frames(), two.frames(), other.frames()) == ([(TEXT, b"hi"), (BINARY, b"\0")], [(TEXT, b"hi")], [])
+
+
+async def test_a_group_close_closes_every_member() -> None:
+    """The log says that a group message did it."""
+    async with serving() as rig:
+        socket = await rig.open("all")
+        rig.layer.send_group("all", {"text": "bye", "close": 4000, "reason": "over"})
+        await idle()
+        assert socket.frames() == [(TEXT, b"bye"), (CLOSE, close(4000, "over"))]
+        socket.send(CLOSE, close(4000))
+        job = await rig.job(DISCONNECT)
+        assert job.content["code"] == 4000
+        assert " 4000 by group message after " in rig.lines[-1]
+        job.end()
+
+
+# -- flow control ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "size"), [({"max_lane_messages": 3}, 1), ({"max_lane_size": 1000}, 200)], ids=["messages", "bytes"]
+)
+async def test_a_full_lane_is_not_read_and_loses_nothing(options: dict[str, Any], size: int) -> None:
+    """Reading pauses while the worker is behind and resumes when it has caught up."""
+    async with serving(**options) as rig:
+        socket = await rig.open()
+        said: list[str] = []
+        heard: list[str] = []
+        while len(said) < 50:
+            while socket.transport.reading:
+                said.append(str(len(said)) * size)
+                socket.say(said[-1])
+            job = await rig.job(RECEIVE)
+            heard += [content["text"] for content in job.contents]
+            assert rig.server.lanes_size < 2000
+            job.end()
+            await idle()
+        while rig.depth(RECEIVE):
+            job = await rig.job(RECEIVE)
+            heard += [content["text"] for content in job.contents]
+            job.end()
+            await idle()
+        assert heard == said
+        assert (socket.transport.reading, rig.server.lanes_size) == (True, 0)
+
+
+async def test_one_segment_of_many_frames_is_kept_whole() -> None:
+    """What was read is handled, though it is more than a lane should hold."""
+    async with serving(max_lane_messages=3) as rig:
+        socket = await rig.open()
+        socket.transport.feed(b"".join(text(str(number)) for number in range(100)))
+        assert not socket.transport.reading
+        heard: list[str] = []
+        while rig.depth(RECEIVE) or not heard:
+            job = await rig.job(RECEIVE)
+            heard += [content["text"] for content in job.contents]
+            job.end()
+            await idle()
+        assert heard == [str(number) for number in range(100)]
+        assert socket.transport.reading
+
+
+async def test_a_socket_that_ends_while_it_is_not_read_is_forgotten() -> None:
+    """Its events are handled, then its disconnect, and nothing waits for room any more."""
+    async with serving(max_lane_messages=1) as rig:
+        socket = await rig.open()
+        socket.say("a", "b")
+        assert not socket.transport.reading
+        socket.transport.lose()
+        assert rig.server.paused == {}
+        for channel in (RECEIVE, RECEIVE, DISCONNECT):
+            (await rig.job(channel)).end()
+        await idle()
+        assert rig.server.connections == {}
+
+
+async def test_a_close_is_heard_though_the_lane_is_full() -> None:
+    """When we close, the peer's answer has to be read; messages before it are not wanted any more."""
+    async with serving(max_lane_messages=1) as rig:
+        socket = await rig.open()
+        socket.say("a", "b")
+        rig.layer.send(socket.channel, {"close": True})
+        await idle()
+        assert socket.transport.reading
+        socket.say("c")
+        socket.send(CLOSE, close(1000))
+        heard = []
+        for channel in (RECEIVE, RECEIVE, DISCONNECT):
+            job = await rig.job(channel)
+            heard.append(job.content.get("text"))
+            job.end()
+        assert heard == ["a", "b", None]
+
+
+# -- control frames ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_ping_is_answered_at_once() -> None:
+    """With the same bytes, and without the application."""
+    async with serving() as rig:
+        socket = await rig.open()
+        socket.send(PING, b"payload")
+        assert socket.frames() == [(PONG, b"payload")]
+        assert await rig.is_quiet()
+
+
+async def test_a_silent_peer_is_pinged_and_one_that_answers_stays() -> None:
+    """One ping per interval of silence; any byte is a sign of life."""
+    async with serving(ping_interval=20, ping_timeout=30) as rig:
+        socket = await rig.open()
+        await elapse(39)
+        assert socket.frames() == []
+        for _ in range(3):
+            await elapse(22)
+            pings = socket.frames()
+            assert pings == [(PING, b"")] * len(pings)
+            socket.send(PONG)
+            await elapse(10)
+        assert not socket.transport.is_closing()
+
+
+async def test_without_pongs_the_socket_is_gone() -> None:
+    """After the ping timeout the connection is aborted, and the code says that no close frame came."""
+    async with serving(ping_interval=20, ping_timeout=30) as rig:
+        socket = await rig.open()
+        await elapse(100)
+        assert socket.transport.aborted
+        assert socket.frames() == [(PING, b"")]
+        job = await rig.job(DISCONNECT)
+        assert job.content["code"] == 1006
+        assert " 1006 by server (no pong for 30 s) after " in rig.lines[-1]
+        job.end()
+
+
+async def test_pings_can_be_switched_off() -> None:
+    """Then silence is no reason for anything."""
+    async with serving(ping_interval=0) as rig:
+        socket = await rig.open()
+        await elapse(10000)
+        assert (socket.frames(), socket.transport.is_closing()) == ([], False)
+
+
+async def test_no_pong_is_expected_while_nothing_is_read() -> None:
+    """A worker that is down for an hour costs no socket."""
+    async with serving(max_lane_messages=1) as rig:
+        socket = await rig.open()
+        socket.say("a", "b")
+        await elapse(3600)
+        assert not socket.transport.is_closing()
+        (await rig.job(RECEIVE)).end()
+        (await rig.job(RECEIVE)).end()
+
+
+# -- ends --------------------------------------------------------------------------------------------------------------
+
+
+async def client_closes(rig: Rig, socket: Socket) -> None:
+    """Close as a browser does that leaves the page."""
+    socket.send(CLOSE, close(1001, "bye"))
+
+
+async def client_closes_without_code(rig: Rig, socket: Socket) -> None:
+    """Close with an empty frame."""
+    socket.send(CLOSE)
+
+
+async def consumer_closes(rig: Rig, socket: Socket) -> None:
+    """Close from the application; the client answers."""
+    rig.layer.send(socket.channel, {"close": True})
+    await idle()
+    socket.send(CLOSE, close(1000))
+
+
+async def consumer_closes_and_nobody_answers(rig: Rig, socket: Socket) -> None:
+    """Close from the application; the client is silent."""
+    rig.layer.send(socket.channel, {"close": 4001})
+    await elapse(6)
+
+
+async def connection_ends(rig: Rig, socket: Socket) -> None:
+    """Lose the connection without a close frame."""
+    socket.transport.lose()
+
+
+async def connection_is_reset(rig: Rig, socket: Socket) -> None:
+    """Lose the connection with an error."""
+    socket.transport.lose(ConnectionResetError("reset by peer"))
+
+
+async def client_is_silent(rig: Rig, socket: Socket) -> None:
+    """Let the pings go unanswered."""
+    await elapse(100)
+
+
+async def client_is_slow(rig: Rig, socket: Socket) -> None:
+    """Leave everything unread."""
+    socket.transport.stalled = True
+    rig.layer.send(socket.channel, {"bytes": bytes(70_000)})
+    await elapse(6)
+
+
+async def client_was_slow(rig: Rig, socket: Socket) -> None:
+    """Read on once the close frame is there, and answer it."""
+    socket.transport.stalled = True
+    rig.layer.send(socket.channel, {"bytes": bytes(70_000)})
+    await idle()
+    socket.send(CLOSE, close(1013))
+
+
+async def message_is_too_long(rig: Rig, socket: Socket) -> None:
+    """Send more than a message may have."""
+    socket.send(TEXT, bytes(2000))
+
+
+async def protocol_is_broken(rig: Rig, socket: Socket) -> None:
+    """Send a frame without a mask."""
+    socket.transport.feed(b"\x81\x01a")
+
+
+async def text_is_none(rig: Rig, socket: Socket) -> None:
+    """Send text that is not UTF-8."""
+    socket.send(TEXT, b"\xff")
+
+
+async def server_stops(rig: Rig, socket: Socket) -> None:
+    """Close every connection as a server does that stops; the client answers."""
+    rig.server.connections[socket.channel].close(1012, "server restarts", "server (stops)")
+    socket.send(CLOSE, close(1012))
+
+
+ENDS: dict[Callable[[Rig, Socket], Awaitable[None]], tuple[int, str, list[Frame], str]] = {
+    client_closes: (1001, "bye", [Frame(CLOSE, close(1001))], "client"),
+    client_closes_without_code: (1005, "", [Frame(CLOSE, b"")], "client"),
+    consumer_closes: (1000, "", [Frame(CLOSE, close(1000))], "consumer"),
+    consumer_closes_and_nobody_answers: (1006, "", [Frame(CLOSE, close(4001))], "consumer"),
+    connection_ends: (1006, "", [], "network (no close frame)"),
+    connection_is_reset: (1006, "", [], "network (reset by peer)"),
+    client_is_silent: (1006, "", [Frame(PING, b"")], "server (no pong for 30 s)"),
+    client_is_slow: (
+        1006,
+        "",
+        [Frame(BINARY, bytes(70_000)), Frame(CLOSE, close(1013, "too slow"))],
+        "server (client left 65536 bytes unread: max_write_size)",
+    ),
+    client_was_slow: (
+        1013,
+        "",
+        [Frame(BINARY, bytes(70_000)), Frame(CLOSE, close(1013, "too slow"))],
+        "server (client left 65536 bytes unread: max_write_size)",
+    ),
+    message_is_too_long: (
+        1009,
+        "frame of 2000 bytes is over max_frame_size, 1000",
+        [Frame(CLOSE, close(1009, "frame of 2000 bytes is over max_frame_size, 1000"))],
+        "server (frame of 2000 bytes is over max_frame_size, 1000)",
+    ),
+    protocol_is_broken: (
+        1002,
+        "frames of a client must be masked",
+        [Frame(CLOSE, close(1002, "frames of a client must be masked"))],
+        "server (frames of a client must be masked)",
+    ),
+    text_is_none: (
+        1007,
+        "text is not valid UTF-8",
+        [Frame(CLOSE, close(1007, "text is not valid UTF-8"))],
+        "server (text is not valid UTF-8)",
+    ),
+    server_stops: (1012, "", [Frame(CLOSE, close(1012, "server restarts"))], "server (stops)"),
+}
+OPTIONS: dict[str, Any] = {"max_frame_size": 1000, "max_write_size": 65536, "close_timeout": 5}
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__)
+async def test_every_end_is_one_disconnect_with_its_code(end: Callable[[Rig, Socket], Awaitable[None]]) -> None:
+    """One event, one line in the log, no membership that outlives the socket, and nothing left behind it."""
+    code, reason, frames, by = ENDS[end]
+    async with serving(**OPTIONS) as rig:
+        socket = await rig.open("all")
+        socket.say("a")
+        (await rig.job(RECEIVE)).end({"text": "a"})
+        await idle()
+        assert socket.texts() == ["a"]
+        await end(rig, socket)
+        await idle()
+        assert socket.frames() == frames
+        assert rig.layer.group_channels("all") == []
+        job = await rig.job(DISCONNECT)
+        expected = {"reply_channel": socket.channel, "path": "/chat", "order": 2, "code": code, "reason": reason}
+        assert job.content == expected
+        job.end({"text": "too late"})
+        assert await rig.is_quiet()
+        assert (socket.transport.lost, rig.server.connections, rig.server.lanes_size) == (True, {}, 0)
+        closed = [line for line in rig.lines if line.startswith("WS CLOSE")]
+        assert len(closed) == 1
+        assert closed[0].startswith(f"WS CLOSE /chat {code} by {by} after ")
+        assert ", in 1 out " in closed[0]
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__)
+async def test_no_end_is_a_disconnect_where_nobody_reads_it(end: Callable[[Rig, Socket], Awaitable[None]]) -> None:
+    """A project without a disconnect consumer costs no message, and the memberships are gone all the same."""
+    async with serving(reads=(CONNECT, RECEIVE), **OPTIONS) as rig:
+        socket = await rig.open("all")
+        await end(rig, socket)
+        assert await rig.is_quiet()
+        assert (rig.layer.group_channels("all"), rig.server.connections) == ([], {})
+
+
+async def test_memberships_are_gone_before_the_application_hears_of_the_end() -> None:
+    """Though events are still under way, a group message reaches nobody and a late join makes no member."""
+    async with serving() as rig:
+        socket = await rig.open("all")
+        socket.say("a")
+        job = await rig.job(RECEIVE)
+        socket.transport.lose()
+        assert rig.layer.group_channels("all") == []
+        job.join("all")
+        await idle()
+        assert rig.layer.group_channels("all") == []
+        job.end({"text": "too late"})
+        (await rig.job(DISCONNECT)).end()
+        assert socket.frames() == []
+
+
+async def test_a_protocol_error_is_answered_behind_what_came_before_it() -> None:
+    """Earlier frames are handled and answered first; nothing behind the error is read."""
+    async with serving() as rig:
+        socket = await rig.open()
+        socket.transport.feed(text("a") + text("b") + b"\x81\x01x" + text("c"))
+        assert not socket.transport.reading
+        await echo(rig)
+        assert socket.frames() == [(TEXT, b"a")]
+        await echo(rig)
+        expected = [(TEXT, b"b"), (CLOSE, close(1002, "frames of a client must be masked"))]
+        assert socket.frames() == expected
+        assert (await rig.job(DISCONNECT)).content["code"] == 1002
+
+
+async def test_a_protocol_error_does_not_wait_for_ever_for_a_worker() -> None:
+    """After the closing timeout the close frame goes; the events before the error are still handled."""
+    async with serving(close_timeout=5) as rig:
+        socket = await rig.open()
+        socket.transport.feed(text("a") + b"\x81\x01x")
+        await elapse(6)
+        assert socket.frames() == [(CLOSE, close(1002, "frames of a client must be masked"))]
+        (await rig.job(RECEIVE)).end({"text": "a"})
+        assert (await rig.job(DISCONNECT)).content["code"] == 1002
+
+
+async def test_a_consumer_cannot_close_what_a_protocol_error_closes() -> None:
+    """The code of the error stands; data is still sent."""
+    async with serving() as rig:
+        socket = await rig.open()
+        socket.transport.feed(text("a") + b"\x81\x01x")
+        (await rig.job(RECEIVE)).end({"text": "bye", "close": 4000})
+        await idle()
+        assert socket.frames() == [(TEXT, b"bye"), (CLOSE, close(1002, "frames of a client must be masked"))]
+
+
+async def test_a_protocol_error_after_our_close_frame_ends_it_at_once() -> None:
+    """There is nothing more to say to such a peer."""
+    async with serving() as rig:
+        socket = await rig.open()
+        rig.layer.send(socket.channel, {"close": True})
+        await idle()
+        socket.transport.feed(b"\x81\x01x")
+        assert socket.transport.aborted
+        assert (await rig.job(DISCONNECT)).content["code"] == 1006
+
+
+async def test_nothing_is_heard_or_said_after_our_close_frame() -> None:
+    """Messages are dropped both ways, pings are not answered; the first close is the one that counts."""
+    async with serving() as rig:
+        socket = await rig.open()
+        rig.layer.send(socket.channel, {"close": 4001})
+        rig.layer.send(socket.channel, {"text": "late", "close": 4002})
+        await idle()
+        socket.say("late")
+        socket.send(PING)
+        assert await rig.is_quiet()
+        assert socket.frames() == [(CLOSE, close(4001))]
+
+
+async def test_the_closing_handshake_gets_its_whole_time() -> None:
+    """A ping that was due a moment later does not cut it short."""
+    async with serving(ping_interval=20, close_timeout=5) as rig:
+        socket = await rig.open()
+        await elapse(19)
+        rig.layer.send(socket.channel, {"close": True})
+        await elapse(4.5)
+        assert not socket.transport.is_closing()
+        socket.send(CLOSE, close(1000))
+        assert (await rig.job(DISCONNECT)).content["code"] == 1000
+
+
+async def test_a_reply_to_a_connection_that_has_failed_is_dropped() -> None:
+    """Between the failure and the news of it nothing is written."""
+    async with serving() as rig:
+        socket = await rig.open()
+        socket.transport.fail()
+        rig.layer.send(socket.channel, {"text": "hi"})
+        await idle()
+        socket.transport.lose()
+        assert (socket.transport.written, socket.transport.late) == (b"", b"")
+
+
+async def test_a_full_lane_of_a_failed_connection_is_not_paused() -> None:
+    """A transport that is closing is not read anyway."""
+    async with serving(max_lane_messages=1) as rig:
+        socket = await rig.open()
+        socket.transport.fail()
+        socket.say("a", "b")
+        assert (socket.transport.reading, rig.server.paused) == (True, {})
+        socket.transport.lose()
+
+
+async def test_slow_clients_are_counted_and_others_are_not_touched() -> None:
+    """The counter names the cause; a member that reads gets everything."""
+    async with serving(max_write_size=65536) as rig:
+        slow, quick = await rig.open("all"), await rig.open("all")
+        slow.transport.stalled = True
+        for _ in range(5):
+            rig.layer.send_group("all", {"bytes": bytes(40_000)})
+        await idle()
+        assert rig.server.losses.counts["slow client"] == 1
+        assert [f.opcode for f in slow.frames()] == [BINARY, BINARY, CLOSE]
+        assert [f.opcode for f in quick.frames()] == [BINARY] * 5
+
+
+async def test_a_fragmented_message_is_one_event() -> None:
+    """Cut into frames and segments at any place."""
+    async with serving() as rig:
+        socket = await rig.open()
+        data = frame(TEXT, b"a", fin=False) + frame(PING) + frame(0, b"b", fin=True)
+        for position in range(len(data)):
+            socket.transport.feed(data[position : position + 1])
+        assert (await rig.job(RECEIVE)).content["text"] == "ab"
+        assert socket.frames() == [(PONG, b"")]
+
+
+async def test_the_log_counts_what_was_said() -> None:
+    """One line at the beginning, one at the end, with seconds and messages both ways."""
+    async with serving() as rig:
+        socket = await rig.open()
+        socket.say("a", "b")
+        await echo(rig)
+        await echo(rig)
+        rig.layer.send(socket.channel, {"text": "c"})
+        await elapse(2.5)
+        socket.send(CLOSE, close(1000))
+        assert rig.lines == [
+            "WS OPEN /chat [192.0.2.7:50001]",
+            "WS CLOSE /chat 1000 by client after 2.5 s, in 2 out 3",
+        ]

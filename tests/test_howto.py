@@ -1,0 +1,86 @@
+"""The how-to guides, done as they say in the project of the tutorial's first chapter."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from tests.chapters import PYTHON, Chapter, finished, run
+from tests.documents import ROOT
+from tests.runserver import PATIENCE, receive, running
+
+LOG_IN = """
+from django.contrib.auth.models import User
+from django.test import Client
+
+client = Client()
+client.force_login(User.objects.create_user("ada"))
+print(client.cookies["sessionid"].value)
+"""
+LOGOUT = """
+from django.contrib.auth import logout
+from django.http import HttpResponse
+from django.urls import path
+
+
+def leave(request):
+    logout(request)
+    return HttpResponse()
+
+
+urlpatterns = [path("leave/", leave)]
+"""
+
+Guide = Callable[[str], Chapter]
+
+
+@pytest.fixture
+def guide(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Guide:
+    """Begin a guide, in a project that has an app."""
+
+    def begin(name: str) -> Chapter:
+        project = finished(1, tmp_path_factory.getbasetemp())
+        return Chapter(ROOT / f"docs/howto/{name}.md", shutil.copytree(project, tmp_path / "site"))
+
+    return begin
+
+
+def test_user_is_known_until_logout(guide: Guide) -> None:
+    """A stranger is refused, a user is told their name, and their socket is closed when they log out."""
+    project = guide("know-the-user").to_the_end()
+    (project / "mysite/urls.py").write_text(LOGOUT)
+    key = run([*PYTHON, "manage.py", "shell", "--verbosity", "0"], project, LOG_IN).strip()
+    cookie = {"Cookie": f"sessionid={key}"}
+    with running(project, "--noreload") as server:
+        with pytest.raises(InvalidStatus, match="403"), server.connect("/"):
+            pass
+        server.wait_for("WS REFUSED / 403 .*: nobody is logged in")
+        with server.connect("/", additional_headers=cookie) as client:
+            client.send("who am I?")
+            assert receive(client) == "You are ada."
+            urlopen(Request(f"{server.url}/leave/", headers=cookie), timeout=PATIENCE).close()
+            with pytest.raises(ConnectionClosed) as closed:
+                receive(client)
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4001, "logged out")
+
+
+def test_request_is_answered_later(guide: Guide) -> None:
+    """A request that waits is answered by what a socket says."""
+    project = guide("answer-later").until_served()
+    with running(project, "--noreload") as server, ThreadPoolExecutor() as pool, server.connect("/") as client:
+        answer = pool.submit(server.get, "/next/")
+        deadline = time.monotonic() + PATIENCE
+        while not answer.done() and time.monotonic() < deadline:
+            client.send("your turn")  # again, because nothing tells when the request has begun to wait
+            client.ping().wait(PATIENCE)
+        status, body = answer.result(PATIENCE)
+        assert (status, json.loads(body)) == (200, {"text": "your turn"})
