@@ -174,13 +174,13 @@ def running(
         server.stop()
 
 
-def manage(project: Path, *arguments: str) -> str:
+def manage(project: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
     """Run a management command to its end, which has to be a good one; return what it printed."""
     command = [sys.executable, "manage.py", *arguments]
     ended = subprocess.run(
         command,
         cwd=project,
-        env=_environment({}),
+        env=_environment(environment or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -111,9 +111,7 @@ class BaseChannelLayer(ABC):
         """
         return self._receiver.receive(channels, timeout if block else 0)
 
-    async def areceive(
-        self, channels: Sequence[str], block: bool = False, timeout: float | None = None
-    ) -> Received:
+    async def areceive(self, channels: Sequence[str], block: bool = False, timeout: float | None = None) -> Received:
         """As :meth:`receive`; a call that is cancelled takes nothing."""
         return await self._receiver.areceive(channels, timeout if block else 0)
 
@@ -175,9 +173,7 @@ class BaseChannelLayer(ABC):
             check_reply(channel, content)
         return Envelope(MESSAGE, channel, data, route=route)
 
-    def group_message(
-        self, group: str, content: Content, without: Sequence[str] = (), route: str = ""
-    ) -> Envelope:
+    def group_message(self, group: str, content: Content, without: Sequence[str] = (), route: str = "") -> Envelope:
         """Return ``content`` for every member of ``group``, checked and encoded."""
         group = names.check_group(group)
         excluded = tuple(names.several(without))

@@ -22,9 +22,7 @@ class Capacities:
 
     def __init__(self, default: int, overrides: Mapping[str | re.Pattern[str], int] | None = None) -> None:
         self._default = _positive("capacity", default)
-        self._overrides = [
-            (_compiled(name), _positive(str(name), n)) for name, n in (overrides or {}).items()
-        ]
+        self._overrides = [(_compiled(name), _positive(str(name), n)) for name, n in (overrides or {}).items()]
         self._overrides.append((re.compile(r"http\.request\Z"), max(default, HTTP_CAPACITY)))
         self._known = lru_cache(maxsize=4096)(self._find)
 

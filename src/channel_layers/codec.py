@@ -112,18 +112,14 @@ def _text(value: str, path: str, depth: int = 0) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise InvalidContent(
-            f"{path}: text that is not valid Unicode ({error.reason}): {_shown(value)}"
-        ) from None
+        raise InvalidContent(f"{path}: text that is not valid Unicode ({error.reason}): {_shown(value)}") from None
     return str.__str__(value)
 
 
 def _int(value: int, path: str, depth: int) -> int:
     if -_INT_LIMIT <= value < _INT_LIMIT:
         return int(value)
-    raise InvalidContent(
-        f"{path}: integers have 64 bits with sign, {_shown(value)} does not fit; send it as text"
-    )
+    raise InvalidContent(f"{path}: integers have 64 bits with sign, {_shown(value)} does not fit; send it as text")
 
 
 def _check_depth(path: str, depth: int) -> None:

@@ -76,9 +76,7 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Done)
 
 
-def done(
-    owner: str, token: int, outcome: int = RETURNED, handled: int = 0, session: bytes | None = None
-) -> Envelope:
+def done(owner: str, token: int, outcome: int = RETURNED, handled: int = 0, session: bytes | None = None) -> Envelope:
     """Return the entry that settles event ``token`` of ``owner``; ``session`` only if it changed."""
     content = b"" if outcome == RETURNED else _encoder.encode(Done(outcome, handled))
     return Envelope(DONE, owner, content, owner, token, session)

@@ -152,9 +152,7 @@ def check_reply_of_kind(kind: str, content: dict[str, Any]) -> None:
 def _unknown_keys(kind: str, unknown: list[str]) -> str:
     known = sorted(_REPLY_KEYS[kind])
     near = difflib.get_close_matches(unknown[0], known, n=1)
-    hint = (
-        f"did you mean {near[0]!r}?" if near else "put data of your own into the text, as JSON for instance."
-    )
+    hint = f"did you mean {near[0]!r}?" if near else "put data of your own into the text, as JSON for instance."
     names = ", ".join(map(repr, unknown))
     return f"a reply to {_PROTOCOLS[kind]} has no key {names}: {hint} Keys: {', '.join(known)}"
 
@@ -189,18 +187,14 @@ def _check_http(content: dict[str, Any]) -> None:
         raise InvalidContent(f"the status of a response is a number from 100 to 999, not {status!r}")
     _check_type("content", content.get("content", b""), (bytes, bytearray, memoryview))
     if "status" not in content and "content" not in content and "more_content" not in content:
-        raise InvalidContent(
-            "a reply to an HTTP request begins with 'status'; nothing in this one can be sent"
-        )
+        raise InvalidContent("a reply to an HTTP request begins with 'status'; nothing in this one can be sent")
 
 
 def _check_type(key: str, value: object, kinds: tuple[type, ...]) -> None:
     if not isinstance(value, kinds) and not (str in kinds and is_lazy(type(value))):
         expected = " or ".join("None" if kind is type(None) else kind.__name__ for kind in kinds)
         hint = "; encode it first, json.dumps(value) for instance" if key == "text" else ""
-        raise InvalidContent(
-            f"{key!r} in a reply is {expected}, not {type(value).__name__}: {value!r:.80}{hint}"
-        )
+        raise InvalidContent(f"{key!r} in a reply is {expected}, not {type(value).__name__}: {value!r:.80}{hint}")
 
 
 _CHECKS: dict[str, Callable[[dict[str, Any]], None]] = {

@@ -101,9 +101,7 @@ def _is_channel(name: str) -> bool:
     return len(name) <= MAX_CHANNEL_LENGTH and _CHANNEL.match(name) is not None
 
 
-def _checked(
-    name: object, grammar: re.Pattern[str], what: str, hint: str = "", limit: int = MAX_CHANNEL_LENGTH
-) -> str:
+def _checked(name: object, grammar: re.Pattern[str], what: str, hint: str = "", limit: int = MAX_CHANNEL_LENGTH) -> str:
     if not isinstance(name, str):
         raise InvalidName(f"a {what} is text, not {type(name).__name__}: {name!r}")
     if len(name) > limit:

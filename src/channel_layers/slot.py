@@ -29,9 +29,7 @@ class Slot(ABC):
         seconds (``None``: for ever) for a first message; may return nothing early.
         """
 
-    async def atake(
-        self, wants: Mapping[str, int], limit: int, timeout: float | None = None
-    ) -> list[Envelope]:
+    async def atake(self, wants: Mapping[str, int], limit: int, timeout: float | None = None) -> list[Envelope]:
         """As :meth:`take`; a call that is cancelled takes nothing."""
         taking = asyncio.ensure_future(asyncio.to_thread(self.take, wants, limit, timeout))
         try:

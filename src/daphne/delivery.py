@@ -97,6 +97,8 @@ class Delivery:
             return
         if envelope.kind == MESSAGE:
             connection.deliver(codec.decode(envelope.content), None, False)
+            # An accept hands the socket to another object; an end may have forgotten it.
+            connection = self._connections.get(channels[0], connection)
         if envelope.token:
             connection.settle(envelope.token, read_done(envelope), envelope.session)
 

@@ -166,9 +166,7 @@ def test_interrupt_wakes_a_slot_that_waits(layer: MemoryChannelLayer, waiters: W
     assert len(take.result(10)) == 1
 
 
-def test_a_message_and_an_interrupt_at_once(
-    layer: MemoryChannelLayer, waiters: Waiters, start: Start
-) -> None:
+def test_a_message_and_an_interrupt_at_once(layer: MemoryChannelLayer, waiters: Waiters, start: Start) -> None:
     """The message is taken, whichever of the two the slot hears of first."""
     slot = layer.open_slot()
     take = start(slot.take, {"a": 1}, 1, 10)
@@ -240,9 +238,7 @@ def test_expired_messages_are_counted_and_logged(
     clock.now += 61
     assert layer.receive(["a"]) == (None, None)
     assert layer.losses.counts == {"expired": 3}
-    assert caplog.messages == [
-        "a message on 'a' was not taken within 60.0 s (expired: 1 since the last such line)"
-    ]
+    assert caplog.messages == ["a message on 'a' was not taken within 60.0 s (expired: 1 since the last such line)"]
     assert not layer.queues._queues
 
 
@@ -254,6 +250,18 @@ def test_messages_behind_an_event_expire_too(layer: MemoryChannelLayer, clock: C
         assert [envelope.kind for envelope in slot.take({"a": 5}, 5, 0)] == [EVENT]
         slot.settle([])
     assert layer.depth("a") == 0
+
+
+def test_what_nobody_reads_expires_with_the_heartbeats(layer: MemoryChannelLayer, clock: Clock) -> None:
+    """The body of a request whose consumer is gone has no reader that would find it too old, nor an owner."""
+    owned = Envelope(EVENT, "a", b"\x80", "test.p1!k1", 1)
+    layer.write([Envelope(EVENT, "body?k", b"\x80"), layer.message("b", {}), owned])
+    clock.now += 61
+    layer.send("c", {})
+    layer.announce(Announcement("w1"))
+    assert [layer.depth(channel) for channel in ("body?k", "b", "a", "c")] == [0, 0, 1, 1]
+    assert set(layer.queues._queues) == {"a", "c"}
+    assert layer.losses.counts == {"expired": 2}
 
 
 def test_a_log_handler_may_use_the_layer(
@@ -285,9 +293,7 @@ def test_a_log_handler_may_use_the_layer(
     assert layer.losses.counts == {"inbox full": 2, "channel full": 1, "expired": layer.capacity + 1}
 
 
-def test_refusals_are_counted_and_not_logged(
-    layer: MemoryChannelLayer, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_refusals_are_counted_and_not_logged(layer: MemoryChannelLayer, caplog: pytest.LogCaptureFixture) -> None:
     """The sender has an exception to show for it."""
     layer.send_many([("a", {})] * layer.capacity)
     with pytest.raises(layer.ChannelFull):
@@ -417,9 +423,7 @@ def test_closing_an_inbox_lets_waiting_senders_go(
     assert inbox.receive(0) == []
 
 
-def test_a_flush_makes_room(
-    layer: MemoryChannelLayer, start: Start, waiting_for_room: threading.Event
-) -> None:
+def test_a_flush_makes_room(layer: MemoryChannelLayer, start: Start, waiting_for_room: threading.Event) -> None:
     """A sender that waits goes on, and a gap is marked anew."""
     layer.inbox_capacity = 1
     inbox = layer.inbox("test")
@@ -436,6 +440,20 @@ def test_a_flush_makes_room(
     for _ in range(3):
         layer.send_group("g", {})
     assert [envelope.kind for _, envelope in inbox.receive(0)] == [GROUP, GAP]
+
+
+def test_a_member_is_listed_between_reading_and_resolving(layer: MemoryChannelLayer) -> None:
+    """A join or leave that the reader holds in its hands counts for those who ask meanwhile."""
+    inbox = layer.inbox("test")
+    one, other = inbox.new_channel(), inbox.new_channel()
+    layer.group_add("g", one)
+    inbox.receive(0)
+    layer.group_add("g", other)
+    layer.group_discard("g", one)
+    held = inbox._read(0)
+    assert layer.group_channels("g") == [other]
+    inbox._resolve_all(held)
+    assert layer.group_channels("g") == [other]
 
 
 def test_a_registration_of_a_dead_inbox_is_swept(layer: MemoryChannelLayer) -> None:

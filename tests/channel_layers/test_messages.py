@@ -53,6 +53,8 @@ KEYS = st.sampled_from(["text", "bytes", "accept", "close", "status", "content",
         {"close": 3000},
         {"close": 4999},
         {"text": "bye", "close": True},
+        {"close": True, "reason": None},
+        {"accept": False, "status": None, "body": None},
         {"reply_channel": SOCKET, "path": "/", "order": 3, "text": "sent on"},
     ],
 )
@@ -90,6 +92,9 @@ def test_replies_to_a_socket_that_are_accepted(content: dict[str, Any]) -> None:
         ({"close": 2999}, "close code 2999 cannot be sent"),
         ({"close": 5000}, "close code 5000 cannot be sent"),
         ({"close": -1}, "close code -1 cannot be sent"),
+        ({"close": True, "reason": b"done"}, "'reason' in a reply is str or None, not bytes: b'done'"),
+        ({"accept": False, "status": "401"}, "'status' in a reply is int or None, not str: '401'"),
+        ({"accept": False, "body": "no"}, "'body' in a reply is bytes or bytearray or memoryview or None, not str"),
     ],
 )
 def test_replies_to_a_socket_that_are_refused(content: dict[str, Any], sentence: str) -> None:

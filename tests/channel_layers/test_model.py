@@ -47,9 +47,7 @@ class LayerMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 1000.0
-        self.layer = MemoryChannelLayer(
-            clock=lambda: self.now, expiry=EXPIRY, capacity=3, channel_capacity={"b": 2}
-        )
+        self.layer = MemoryChannelLayer(clock=lambda: self.now, expiry=EXPIRY, capacity=3, channel_capacity={"b": 2})
         self.inbox = self.layer.inbox("test")
         self.slots: list[Slot] = [self.layer.open_slot() for _ in range(2)]
         self.claims: list[list[tuple[Envelope, Item]]] = [[], []]

@@ -49,9 +49,7 @@ def test_messages_of_a_group_are_received_one_by_one(layer: MemoryChannelLayer, 
     for channel in channels:
         layer.group_add("g", channel)
     layer.send_group("g", {})
-    assert [receiver.receive([inbox.name], 0) for _ in range(4)] == [(c, {}) for c in channels] + [
-        (None, None)
-    ]
+    assert [receiver.receive([inbox.name], 0) for _ in range(4)] == [(c, {}) for c in channels] + [(None, None)]
 
 
 def test_clear_forgets_what_was_read(layer: MemoryChannelLayer, receiver: Receiver) -> None:
@@ -87,9 +85,7 @@ def test_names_are_checked_before_anything_is_read(
     assert layer.depth("a") == 1
 
 
-def test_a_cancelled_look_into_an_inbox_keeps_what_it_read(
-    layer: MemoryChannelLayer, receiver: Receiver
-) -> None:
+def test_a_cancelled_look_into_an_inbox_keeps_what_it_read(layer: MemoryChannelLayer, receiver: Receiver) -> None:
     """The thread that reads also keeps, so a coroutine that is gone by then loses nothing."""
     inbox = layer.inbox("test")
     channel = inbox.new_channel()

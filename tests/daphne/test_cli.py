@@ -60,7 +60,7 @@ def answer(layer):
     while True:
         channel, message = layer.receive(["http.request"], block=True)
         if message["path"] == "/held":
-            open("gate").close()
+            open("gate").read()
         reply = {"status": 200, "headers": [], "content": message["path"].encode()}
         layer.send(message["reply_channel"], reply)
 
@@ -342,7 +342,7 @@ def test_signal_lets_requests_finish(project: Path, number: signal.Signals) -> N
     with serving(project, "-p", "0") as process:
         client = threading.Thread(target=lambda: answers.append(process.get("/held")))
         client.start()
-        with (project / "gate").open("w"):  # opens once the request has been taken
+        with (project / "gate").open("w"):  # opens once the request has been taken, and holds it until it is closed
             process.send(number)
             process.wait_for("ending: ")
         client.join(PATIENCE)
@@ -351,15 +351,16 @@ def test_signal_lets_requests_finish(project: Path, number: signal.Signals) -> N
     assert "Traceback" not in process.output
 
 
-def test_second_signal_ends_at_once(project: Path) -> None:
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_second_signal_ends_at_once(project: Path, second: signal.Signals) -> None:
     """Also with a request that is not answered."""
     with serving(project, "-p", "0") as process, socket.create_connection(("127.0.0.1", process.port)) as client:
         client.sendall(b"GET /held HTTP/1.1\r\nHost: localhost\r\n\r\n")
         with (project / "gate").open("w"):
             process.send(signal.SIGTERM)
             process.wait_for("ending: ")
-            process.send(signal.SIGTERM)
-            assert process.wait() == -signal.SIGTERM
+            process.send(second)
+            assert process.wait() == -second
 
 
 def test_end_without_the_layer(project: Path) -> None:

@@ -264,6 +264,18 @@ async def test_frames_are_heard_while_the_consumer_that_accepted_still_runs() ->
         assert not transport.is_closing()
 
 
+async def test_an_accept_may_settle_its_connect_in_the_same_entry() -> None:
+    """The open socket goes on with its lane, and no disconnect is owed to anybody."""
+    async with serving() as rig:
+        transport = rig.handshake()
+        (await rig.job(CONNECT)).end_with({"accept": True})
+        assert await rig.is_quiet()
+        transport.feed(text("one"))
+        (await rig.job(RECEIVE)).end_with({"text": "two"})
+        await idle()
+        assert frames_of(transport) == [(TEXT, b"two")]
+
+
 async def test_a_client_that_leaves_with_its_first_frames_is_heard_to_the_end() -> None:
     """Frames and a close frame that came before the decision: open, receive, disconnect."""
     async with serving() as rig:

@@ -11,7 +11,7 @@ INSTALLED_APPS = ["channels"]
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channel_layers.memory.MemoryChannelLayer",
-        "CONFIG": {"channel_capacity": {"unread": 2, "unread-at-once": 2}, "max_message_size": 5000},
+        "CONFIG": {"channel_capacity": {"unread": 2, "unread-at-once": 2}, "max_message_size": 100_000},
         "ROUTING": "mysite.routing.channel_routing",
     },
 }
@@ -28,7 +28,15 @@ CHANNELS = {
 from django.http import HttpResponse
 from django.urls import path
 
-urlpatterns = [path("hello/", lambda request: HttpResponse("Hello"))]
+
+def broken(request):
+    raise RuntimeError("the view is broken")
+
+
+urlpatterns = [
+    path("hello/", lambda request: HttpResponse("Hello")),
+    path("broken/", broken),
+]
 """,
     "mysite/consumers.py": """
 import asyncio
@@ -107,7 +115,7 @@ def sends_code(message):
 
 
 def sends_much(message):
-    Channel("orders").send({"lines": "x" * 6000})
+    Channel("orders").send({"lines": "x" * 100_000})
 
 
 def misspells(message):
@@ -130,6 +138,18 @@ def overfills(message):
 
 def denies_late(message):
     raise DenyConnection("too late")
+
+
+def answers_nothing_known(message):
+    message.reply_channel.send({"stats": 200})
+
+
+def answers_without_status(message):
+    message.reply_channel.send({"content": b"x"})
+
+
+def raises_in_http(message):
+    raise RuntimeError("the consumer is broken")
 """,
     "mysite/routing.py": """
 from channels.routing import route
@@ -146,6 +166,9 @@ channel_routing = [
     route("websocket.connect", consumers.broken_connect, path=r"^/broken/$"),
     route("orders", consumers.ignore),
     *[route("websocket.receive", getattr(consumers, name), text="^%s$" % name) for name in named],
+    route("http.request", consumers.answers_nothing_known, path="^/answers-nothing-known/$"),
+    route("http.request", consumers.answers_without_status, path="^/answers-without-status/$"),
+    route("http.request", consumers.raises_in_http, path="^/raises-in-http/$"),
     # Looser than the routes for connect: it lets nobody in.
     route("websocket.receive", consumers.echo),
 ]

@@ -177,7 +177,7 @@ def test_what_came_before_a_bad_frame_is_answered(server: RunServer) -> None:
         ("sends_json", "'text' in a reply is str or None, not dict: {'a': 1}; encode it first, json.dumps"),
         ("sends_key", "a reply to a WebSocket has no key 'txt': did you mean 'text'"),
         ("sends_code", "close code 999 cannot be sent: use .*1000-1003.*3000-4999"),
-        ("sends_much", r"message for 'orders' is \d+ bytes, the limit is 5000; .*raise max_message_size in CONFIG"),
+        ("sends_much", r"message for 'orders' is \d+ bytes, the limit is 100000; .*raise max_message_size in CONFIG"),
         ("misnames", "a channel name is made of ASCII letters, digits, .*, not 'my orders'"),
         (
             "overfills",
@@ -278,3 +278,21 @@ def test_a_bad_request_is_refused(server: RunServer, request_: bytes, status: in
     assert status_of(server, request_) == status
     assert server.wait_for(rf"answered {status}: .*{line}", since)
     assert server.wait_for(rf'"- - HTTP/1\.1" {status} \d+$', since)
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "tracebacks"),
+    [
+        ("/broken/", "^RuntimeError: the view is broken$", 1),
+        ("/raises-in-http/", "^RuntimeError: the consumer is broken$", 1),
+        ("/answers-nothing-known/", "a reply to an HTTP request has no key 'stats': did you mean 'status'", 1),
+        ("/answers-without-status/", "GET /answers-without-status/ cannot be sent: .* has no 'status'", 0),
+    ],
+)
+def test_a_broken_response_is_an_error(server: RunServer, path: str, line: str, tracebacks: int) -> None:
+    """Whoever fails to answer, view or consumer: the client gets 500 at once, and the log says why, once."""
+    since = server.mark()
+    assert server.get(path)[0] == 500
+    server.mark()
+    assert len(server.matching(line, since)) == 1, server.output
+    assert len(server.matching("^Traceback", since)) == tracebacks, "\n".join(server.lines[since:])

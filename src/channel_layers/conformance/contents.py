@@ -96,9 +96,7 @@ class ContentConformance(Harness):
             ({Text("key"): 1}, {"key": 1}),
         ],
     )
-    def test_a_relative_arrives_as_the_plain_type(
-        self, layer: BaseChannelLayer, sent: Any, received: Any
-    ) -> None:
+    def test_a_relative_arrives_as_the_plain_type(self, layer: BaseChannelLayer, sent: Any, received: Any) -> None:
         """Tuples arrive as lists, other buffers as bytes, and subclasses as what they are a subclass of."""
         layer.send("conformance.a", {"value": sent})
         value = self.receive(layer, "conformance.a")[1]["value"]

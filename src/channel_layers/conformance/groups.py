@@ -52,9 +52,7 @@ class GroupConformance(Harness):
         assert [content["n"] for _, content in drained(layer, "conformance.a")] == [1, 2]
         assert [content["n"] for _, content in drained(layer, "conformance.b")] == [1]
 
-    def test_a_group_message_wakes_a_blocking_receive(
-        self, layer: BaseChannelLayer, peer: BaseChannelLayer
-    ) -> None:
+    def test_a_group_message_wakes_a_blocking_receive(self, layer: BaseChannelLayer, peer: BaseChannelLayer) -> None:
         """A reader that waits on a member's queue is woken by a message to the group."""
         layer.group_add(GROUP_NAME, "conformance.a")
         received, _ = self.together(
@@ -108,9 +106,7 @@ class GroupConformance(Harness):
         peer.group_discard(GROUP_NAME, "conformance.a")
         assert layer.group_channels(GROUP_NAME) == [other]
 
-    def test_group_channels_is_right_while_the_inbox_is_read(
-        self, layer: BaseChannelLayer, inbox: Inbox
-    ) -> None:
+    def test_group_channels_is_right_while_the_inbox_is_read(self, layer: BaseChannelLayer, inbox: Inbox) -> None:
         """A member does not vanish for a moment when its join passes from the inbox to its process."""
         channels = [inbox.new_channel() for _ in range(100)]
 
@@ -130,9 +126,7 @@ class GroupConformance(Harness):
 
     # -- order -----------------------------------------------------------------------------------------------------
 
-    def test_a_join_is_not_overtaken(
-        self, layer: BaseChannelLayer, peer: BaseChannelLayer, inbox: Inbox
-    ) -> None:
+    def test_a_join_is_not_overtaken(self, layer: BaseChannelLayer, peer: BaseChannelLayer, inbox: Inbox) -> None:
         """Whoever knows of an add reaches the new member, however the reader of its inbox is doing."""
         channel = inbox.new_channel()
 
@@ -169,9 +163,7 @@ class GroupConformance(Harness):
             assert inbox.receive(0) == []
             assert layer.group_channels(GROUP_NAME) == []
 
-    def test_dead_inboxes_are_swept(
-        self, layer: BaseChannelLayer, peer: BaseChannelLayer, inbox: Inbox
-    ) -> None:
+    def test_dead_inboxes_are_swept(self, layer: BaseChannelLayer, peer: BaseChannelLayer, inbox: Inbox) -> None:
         """The members of a process that has ended are gone; the others get their messages."""
         dead, channel = peer.open_inbox("conformance.dead"), inbox.new_channel()
         layer.group_add(GROUP_NAME, dead.new_channel())
@@ -181,9 +173,7 @@ class GroupConformance(Harness):
         assert messages(self.read(inbox)) == [(channel, {})]
         assert layer.group_channels(GROUP_NAME) == [channel]
 
-    def test_flush_deletes_groups(
-        self, layer: BaseChannelLayer, peer: BaseChannelLayer, inbox: Inbox
-    ) -> None:
+    def test_flush_deletes_groups(self, layer: BaseChannelLayer, peer: BaseChannelLayer, inbox: Inbox) -> None:
         """After a flush a group reaches nobody, until the processes that hold its members register it again."""
         channel = inbox.new_channel()
         peer.group_add(GROUP_NAME, channel)
@@ -212,9 +202,7 @@ class GroupConformance(Harness):
         inbox.beat()
         assert not self._is_registered(layer, inbox)
 
-    def test_a_group_that_was_joined_again_is_not_withdrawn(
-        self, layer: BaseChannelLayer, inbox: Inbox
-    ) -> None:
+    def test_a_group_that_was_joined_again_is_not_withdrawn(self, layer: BaseChannelLayer, inbox: Inbox) -> None:
         """Members who came back in time, and a join that has not been read yet, keep the registration."""
         one, other = inbox.new_channel(), inbox.new_channel()
         for channel, is_read in ((one, True), (other, False)):
@@ -239,9 +227,7 @@ class GroupConformance(Harness):
         layer.send_group(GROUP_NAME, {"n": 1})
         assert messages(self.read(inbox)) == [(channel, {"n": 1})]
 
-    def test_a_join_that_came_too_late_leaves_nothing_behind(
-        self, layer: BaseChannelLayer, inbox: Inbox
-    ) -> None:
+    def test_a_join_that_came_too_late_leaves_nothing_behind(self, layer: BaseChannelLayer, inbox: Inbox) -> None:
         """The registration that came with it is withdrawn, also when the group had been vacant before."""
         channel, late = inbox.new_channel(), inbox.new_channel()
         layer.group_add(GROUP_NAME, channel)

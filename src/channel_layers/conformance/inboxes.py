@@ -43,17 +43,13 @@ class InboxConformance(Harness):
             layer.new_channel(pattern)
 
     @pytest.mark.parametrize("marker", ["!", "?"])
-    def test_the_longest_pattern_gives_a_name_that_can_be_sent_to(
-        self, layer: BaseChannelLayer, marker: str
-    ) -> None:
+    def test_the_longest_pattern_gives_a_name_that_can_be_sent_to(self, layer: BaseChannelLayer, marker: str) -> None:
         """What ``new_channel`` returns is a good name."""
         layer.send(layer.new_channel("x" * 45 + marker), {})
 
     # -- messages --------------------------------------------------------------------------------------------------
 
-    def test_an_inbox_is_received_from_by_its_name(
-        self, layer: BaseChannelLayer, peer: BaseChannelLayer
-    ) -> None:
+    def test_an_inbox_is_received_from_by_its_name(self, layer: BaseChannelLayer, peer: BaseChannelLayer) -> None:
         """Receive on the part up to ``!`` gives the messages of all its channels, under their full names."""
         one, other = layer.new_channel("conformance.reply!"), layer.new_channel("conformance.reply!")
         peer.send(one, {"n": 1})
@@ -124,9 +120,7 @@ class InboxConformance(Harness):
         assert channel not in {inbox.new_channel() for _ in range(50)}
         inbox.forget(channel)
 
-    def test_what_was_read_before_is_discarded_with_its_connection(
-        self, layer: BaseChannelLayer, inbox: Inbox
-    ) -> None:
+    def test_what_was_read_before_is_discarded_with_its_connection(self, layer: BaseChannelLayer, inbox: Inbox) -> None:
         """Receive, which returns one message a call, does not return one for a connection that has gone since."""
         one, other = inbox.new_channel(), inbox.new_channel()
         layer.send_many([(one, {"n": 0}), (other, {"n": 1}), (one, {"n": 2})])
@@ -173,9 +167,7 @@ class InboxConformance(Harness):
         layer.write([event("conformance.a", owner)])
         with peer.open_slot() as slot:
             self.take(slot, "conformance.a")
-            refused = slot.settle(
-                [peer.message(owner, {"n": 1}), peer.message(owner, {"n": 2}), done(owner, 1)]
-            )
+            refused = slot.settle([peer.message(owner, {"n": 1}), peer.message(owner, {"n": 2}), done(owner, 1)])
         assert refused == []
         assert [envelope.kind for _, envelope in self.read(inbox, 3)] == [MESSAGE, MESSAGE, DONE]
 

@@ -36,9 +36,7 @@ class QueueConformance(Harness):
         """With ``block`` and ``timeout`` an empty queue gives ``(None, None)`` in the end."""
         assert layer.receive(["conformance.a"], block=True, timeout=0.01) == (None, None)
 
-    def test_blocking_receive_is_woken_by_a_send(
-        self, layer: BaseChannelLayer, peer: BaseChannelLayer
-    ) -> None:
+    def test_blocking_receive_is_woken_by_a_send(self, layer: BaseChannelLayer, peer: BaseChannelLayer) -> None:
         """A receive that waits returns when another thread sends."""
         received, _ = self.together(
             lambda: self.receive(layer, "conformance.a", "conformance.b"),
@@ -59,9 +57,7 @@ class QueueConformance(Harness):
         layer.send_many([("conformance.a", {"n": n}) for n in range(20)])
         assert [content["n"] for _, content in drained(layer, "conformance.a")] == list(range(20))
 
-    def test_competing_readers_get_each_message_once(
-        self, layer: BaseChannelLayer, peer: BaseChannelLayer
-    ) -> None:
+    def test_competing_readers_get_each_message_once(self, layer: BaseChannelLayer, peer: BaseChannelLayer) -> None:
         """However many threads read a queue, a message goes to exactly one of them."""
         peer.send_many(("conformance.a", {"n": n}) for n in range(80))
         shares = self.together(*[lambda: drained(layer, "conformance.a")] * 4)
@@ -79,9 +75,7 @@ class QueueConformance(Harness):
             return [(content["sender"], content["n"]) for content in found]
 
         shares = self.together(*[partial(send, sender) for sender in range(4)], *[read] * 4)[4:]
-        assert sorted(pair for share in shares for pair in share) == [
-            (i, n) for i in range(4) for n in range(25)
-        ]
+        assert sorted(pair for share in shares for pair in share) == [(i, n) for i in range(4) for n in range(25)]
         for share in shares:
             for sender in range(4):
                 numbers = [n for i, n in share if i == sender]
@@ -113,10 +107,17 @@ class QueueConformance(Harness):
         )
 
     def test_flush_deletes_messages(self, layer: BaseChannelLayer, peer: BaseChannelLayer) -> None:
-        """After a flush no client finds a message."""
-        peer.send("conformance.a", {})
+        """After a flush no client finds a message, in a queue, in an inbox or among what it had read."""
+        inbox = layer.inbox(KIND)
+        channel = inbox.new_channel()
+        peer.send_many([("conformance.a", {}), (channel, {"n": 1}), (channel, {"n": 2})])
+        assert self.receive(layer, inbox.name) == (channel, {"n": 1})
+        peer.send(channel, {"n": 3})
         layer.flush()
         assert peer.receive(["conformance.a"]) == (None, None)
+        assert layer.receive([inbox.name]) == (None, None)
+        peer.send(channel, {"n": 4})
+        assert self.receive(layer, inbox.name) == (channel, {"n": 4})
 
     # -- fairness --------------------------------------------------------------------------------------------------
 
@@ -179,9 +180,7 @@ class QueueConformance(Harness):
         layer = new_layer(capacity=1)
         layer.send("conformance.a", {"n": 0})
         with pytest.raises(layer.ChannelFull) as refused:
-            layer.send_many(
-                [("conformance.a", {"n": 1}), ("conformance.a", {"n": 2}), ("conformance.b", {"n": 3})]
-            )
+            layer.send_many([("conformance.a", {"n": 1}), ("conformance.a", {"n": 2}), ("conformance.b", {"n": 3})])
         assert "2 messages" in refused.value.__notes__[0]
         assert drained(layer, "conformance.b") == [("conformance.b", {"n": 3})]
 

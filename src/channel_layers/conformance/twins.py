@@ -48,9 +48,7 @@ class TwinConformance(Harness):
 
         self.run(main())
 
-    def test_areceive_is_woken_by_another_thread(
-        self, layer: BaseChannelLayer, peer: BaseChannelLayer
-    ) -> None:
+    def test_areceive_is_woken_by_another_thread(self, layer: BaseChannelLayer, peer: BaseChannelLayer) -> None:
         """A send from a thread without a loop wakes a coroutine."""
 
         async def main() -> tuple[str | None, dict[str, Any] | None]:
@@ -61,9 +59,7 @@ class TwinConformance(Harness):
 
         assert self.run(main()) == ("conformance.a", {"n": 1})
 
-    def test_areceive_from_an_inbox(
-        self, layer: BaseChannelLayer, peer: BaseChannelLayer, inbox: Inbox
-    ) -> None:
+    def test_areceive_from_an_inbox(self, layer: BaseChannelLayer, peer: BaseChannelLayer, inbox: Inbox) -> None:
         """An inbox is received from by its name as well."""
         channel = inbox.new_channel()
 
@@ -193,9 +189,7 @@ class TwinConformance(Harness):
 
         self.run(main())
 
-    def test_events_and_processes(
-        self, layer: BaseChannelLayer, peer: BaseChannelLayer, inbox: Inbox
-    ) -> None:
+    def test_events_and_processes(self, layer: BaseChannelLayer, peer: BaseChannelLayer, inbox: Inbox) -> None:
         """The verbs of interface servers and the registry have twins."""
         queued, lost = (
             event("conformance.a", inbox.new_channel()),

@@ -217,9 +217,7 @@ class MemoryChannelLayer(BaseChannelLayer):
                 self.leave(envelope.target, name)
             elif len(inbox.entries) >= self.inbox_capacity:
                 inbox.put_gap(envelope.target)
-                self.losses.note(
-                    "inbox full", f"group {envelope.target!r} was not sent to inbox {name!r}: it is full"
-                )
+                self.losses.note("inbox full", f"group {envelope.target!r} was not sent to inbox {name!r}: it is full")
             else:
                 inbox.put(envelope)
 
@@ -279,9 +277,7 @@ class MemoryChannelLayer(BaseChannelLayer):
 
     def _inbox_full(self, inbox: MemoryInbox) -> ChannelFull:
         age = self.clock() - inbox.entries[0].time
-        return ChannelFull(
-            inbox.name, len(inbox.entries), self.inbox_capacity, age, "inbox_capacity in CONFIG"
-        )
+        return ChannelFull(inbox.name, len(inbox.entries), self.inbox_capacity, age, "inbox_capacity in CONFIG")
 
 
 def _addressee(envelope: Envelope) -> str:

@@ -17,9 +17,7 @@ class Queues:
     ``expiry`` is how many seconds a message may wait.
     """
 
-    def __init__(
-        self, capacities: Capacities, expiry: float, clock: Callable[[], float], losses: Losses
-    ) -> None:
+    def __init__(self, capacities: Capacities, expiry: float, clock: Callable[[], float], losses: Losses) -> None:
         self._capacities = capacities
         self._expiry = expiry
         self._clock = clock

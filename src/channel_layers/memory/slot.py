@@ -45,9 +45,7 @@ class MemorySlot(Slot):
         self._layer.losses.report()
         return taken
 
-    async def atake(
-        self, wants: Mapping[str, int], limit: int, timeout: float | None = None
-    ) -> list[Envelope]:
+    async def atake(self, wants: Mapping[str, int], limit: int, timeout: float | None = None) -> list[Envelope]:
         """As :meth:`take`; a call that is cancelled takes nothing."""
         taken, wakeup = self._take_or_wait(wants, limit, timeout, LoopWakeup)
         if wakeup is not None:
@@ -98,9 +96,7 @@ class MemorySlot(Slot):
             layer.slots.discard(self)
             lost, self.claimed = self.claimed, []
         if lost:
-            layer.losses.count(
-                "worker died", f"{len(lost)} messages were taken and never finished", len(lost)
-            )
+            layer.losses.count("worker died", f"{len(lost)} messages were taken and never finished", len(lost))
 
     def _take_or_wait(
         self, wants: Mapping[str, int], limit: int, timeout: float | None, wakeup: Callable[[], Wakeup]
