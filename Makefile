@@ -6,7 +6,7 @@ ARGS ?=
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help chat test coverage lint format types docs matrix dev clean
+.PHONY: help chat test bench coverage lint format types docs matrix dev clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -36,6 +36,9 @@ docs: dev ## the documentation, into docs/_build/html; warnings are errors
 
 matrix: dev ## the tests on every Python found, with every Django supported (the newest pair: ARGS=--newest)
 	@$(BIN)/python scripts/matrix.py $(ARGS)
+
+bench: dev ## figures of this machine (ARGS=--check: exit 1 when a threshold is missed)
+	@$(BIN)/python -m benchmarks.bench $(ARGS)
 
 dev: ## .venv with everything the other commands need
 	@$(PYTHON) scripts/environment.py dev

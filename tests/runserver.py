@@ -53,6 +53,7 @@ class RunServer:
         self.port = 0
         self._changed = threading.Condition()
         self._ended = False
+        _heed_interrupts()
         self._process = subprocess.Popen(
             [sys.executable, *self.command, *arguments],
             cwd=project,
@@ -221,6 +222,12 @@ def write_files(directory: Path, files: Mapping[str, str]) -> Path:
 def write_project(directory: Path, files: Mapping[str, str]) -> Path:
     """Write ``files`` of the package ``mysite``, with a ``manage.py`` for its settings; return ``directory``."""
     return write_files(directory, {"manage.py": MANAGE, "mysite/__init__.py": "", **files})
+
+
+def _heed_interrupts() -> None:
+    """Undo what a shell does to the commands it starts in the background: they ignore Ctrl-C, and so do theirs."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _environment(more: Mapping[str, str]) -> dict[str, str]:

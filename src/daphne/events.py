@@ -15,9 +15,7 @@ def peer_of(transport: asyncio.BaseTransport) -> Address:
     return _address(transport.get_extra_info("peername"))
 
 
-def http_request(
-    request: Request, channel: str, transport: asyncio.BaseTransport, config: Config
-) -> dict[str, Any]:
+def http_request(request: Request, channel: str, transport: asyncio.BaseTransport, config: Config) -> dict[str, Any]:
     """Return the ``http.request`` message of ``request`` without its body."""
     content = _common(request, transport, config)
     content["reply_channel"] = channel

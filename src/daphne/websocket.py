@@ -230,9 +230,7 @@ class WebSocketConnection(LaneConnection):
         server.deadlines.cancel(self)
         server.paused.pop(self.channel, None)
         seconds = server.loop.time() - self._opened
-        server.log(
-            access.websocket_closed(self.lane.path, self._code, self._by, seconds, self._received, self._sent)
-        )
+        server.log(access.websocket_closed(self.lane.path, self._code, self._by, seconds, self._received, self._sent))
         self._push_disconnect(self._code, self._reason)
 
     def _drained(self) -> None:

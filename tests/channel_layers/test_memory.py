@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from channel_layers.envelope import DONE, EVENT, GAP, GROUP, MESSAGE, Envelope, done
+from channel_layers.losses import Losses
 from channel_layers.memory import MemoryChannelLayer
 from channel_layers.memory.inbox import MemoryInbox
 from channel_layers.memory.slot import Waiter
@@ -109,6 +110,7 @@ def test_as_many_slots_wake_as_are_needed(layer: MemoryChannelLayer, waiters: Wa
     takes = [start(layer.open_slot().take, {"a": 64}, 1, 10) for _ in range(3)]
     waiters.wait_for(3)
     layer.send_many([("a", {})] * 3)
+    assert not waiters
     assert [len(take.result(10)) for take in takes] == [1, 1, 1]
 
 
@@ -124,6 +126,7 @@ def test_a_slot_woken_for_one_message_may_take_another(
         layer._put_all([layer.message("b", {})])
         layer._put_all([layer.message("a", {})])
     assert [envelope.target for envelope in takes["ab"].result(10)] == ["a"]
+    assert not waiters
     assert [envelope.target for envelope in takes["b"].result(10)] == ["b"]
 
 
@@ -284,13 +287,17 @@ def test_a_log_handler_may_use_the_layer(
     logger.addHandler(handler)
     try:
         layer.send_group("g", {})
+        assert layer.depth("log") == 2
         clock.now += 61
         layer.receive(["a"])
-        asyncio.run(layer.asend_group("g", {}))
+        assert layer.depth("log") == 3
+        layer.group_add("h", "member")
+        layer.send_many([("member", {})] * layer.capacity)
+        layer.losses = Losses(logger)
+        asyncio.run(layer.asend_group("h", {}))
+        assert layer.depth("log") == 4
     finally:
         logger.removeHandler(handler)
-    assert layer.depth("log") == 3
-    assert layer.losses.counts == {"inbox full": 2, "channel full": 1, "expired": layer.capacity + 1}
 
 
 def test_refusals_are_counted_and_not_logged(layer: MemoryChannelLayer, caplog: pytest.LogCaptureFixture) -> None:
@@ -305,9 +312,17 @@ def test_refusals_are_counted_and_not_logged(layer: MemoryChannelLayer, caplog: 
 # -- inboxes -------------------------------------------------------------------------------------------------------
 
 
-def test_threads_open_one_inbox_together(layer: MemoryChannelLayer, start: Start) -> None:
+def test_threads_open_one_inbox_together(
+    layer: MemoryChannelLayer, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whichever is first, all get reply channels that somebody reads."""
-    barrier = threading.Barrier(4)
+    barrier, open_inbox = threading.Barrier(4), layer.open_inbox
+
+    def open_alone(kind: str) -> MemoryInbox:
+        assert layer._opening.locked()
+        return open_inbox(kind)
+
+    monkeypatch.setattr(layer, "open_inbox", open_alone)
 
     def new_channel() -> str:
         barrier.wait(10)

@@ -25,16 +25,20 @@ CHANNEL_LAYERS = {
 
 FILES = {
     "mysite/consumers.py": """
-from channels import Group
-
-
 def echo(message):
     message.reply_channel.send({"text": message["text"]})
+
+
+def never_answer(message):
+    pass
 """,
     "mysite/routing.py": """
 from channels.routing import route
 
-channel_routing = [route("websocket.receive", "mysite.consumers.echo")]
+channel_routing = [
+    route("websocket.receive", "mysite.consumers.echo"),
+    route("http.request", "mysite.consumers.never_answer", path="^/never/$"),
+]
 """,
     "mysite/urls.py": """
 import time

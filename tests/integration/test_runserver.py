@@ -222,8 +222,8 @@ def test_options_go_before_settings(tmp_path: Path) -> None:
     """The time limits of the command line hold, and those of CHANNELS otherwise."""
     settings = 'CHANNELS = {"HTTP_TIMEOUT": 30.0, "MAX_MESSAGE_SIZE": 10}'
     with running(make_project(tmp_path, settings), "--noreload", "--http-timeout", "0.2") as server:
-        assert server.get("/slow/")[0] == 503
-        assert server.wait_for(r"GET /slow/ answered 503: no response within 0\.2 s \(http_timeout\)")
+        assert server.get("/never/")[0] == 503
+        assert server.wait_for(r"GET /never/ answered 503: no response within 0\.2 s \(http_timeout\)")
         with server.connect("/chat/") as client:
             client.send("x" * 11)
             with pytest.raises(ConnectionClosed) as closed:

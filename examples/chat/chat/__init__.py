@@ -1,1 +1,1 @@
-"""Chat rooms: consumers for the sockets, a model for what was said, two pages."""
+"""Chat rooms: consumers for the sockets, a model for what was said, pages."""
