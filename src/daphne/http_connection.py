@@ -258,6 +258,8 @@ class HttpConnection(asyncio.Protocol):
         if self._phase is Phase.RESPONSE:
             self._answer(status, why)
         elif self._phase is Phase.REST:
+            self._phase = Phase.CLOSED
+            logger.error("the response to %s is cut off: its consumer ended before it did", self._shown())
             self._transport.abort()
 
     def lost(self, envelope: Envelope) -> None:

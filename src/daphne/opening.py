@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from channel_layers.envelope import LOST, RAISED, RETURNED, UNDECIDED, UNROUTED, Envelope
+from channel_layers.envelope import LOST, RAISED, RETURNED, UNDECIDED, UNROUTED, Done, Envelope
 from daphne import access, events
 from daphne.connection import LaneConnection
 from daphne.handshake import accept_response, check_subprotocol, choose_subprotocol
@@ -135,7 +135,7 @@ class OpeningHandshake(LaneConnection):
         """The layer did not take the connect event, or gave it back because nobody reads it."""
         hint = "; start one with: python manage.py runworker" if isinstance(error, NoWorker) else ""
         self.refuse(503, f"{error}{hint}")
-        super().refused(envelope, error)
+        self.settle(envelope.token, Done(LOST), None)
 
     # -- the decision ----------------------------------------------------------------------------------------------
 

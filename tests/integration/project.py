@@ -27,17 +27,18 @@ FILES = {
     "mysite/consumers.py": """
 def echo(message):
     message.reply_channel.send({"text": message["text"]})
-
-
-def never_answer(message):
-    pass
 """,
     "mysite/routing.py": """
 from channels.routing import route
 
+
+def never_answer(message):
+    pass
+
+
 channel_routing = [
     route("websocket.receive", "mysite.consumers.echo"),
-    route("http.request", "mysite.consumers.never_answer", path="^/never/$"),
+    route("http.request", never_answer, path="^/never/$"),
 ]
 """,
     "mysite/urls.py": """

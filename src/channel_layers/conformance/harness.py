@@ -85,17 +85,17 @@ class Harness:
 
     def receive(self, layer: BaseChannelLayer, *channels: str) -> Message:
         """Return the next message of ``channels``."""
-        return self._until(lambda: _received(layer, channels, self.patience))
+        return self._until(lambda: _received(layer, channels, self._wait))
 
     def take(self, slot: Slot, *channels: str, limit: int = 1) -> list[Envelope]:
         """Return up to ``limit`` messages of ``channels``."""
-        return self._until(lambda: slot.take(dict.fromkeys(channels, limit), limit, self.patience))
+        return self._until(lambda: slot.take(dict.fromkeys(channels, limit), limit, self._wait))
 
     def read(self, inbox: Inbox, n: int = 1) -> list[Delivery]:
         """Return what arrives in ``inbox``, at least ``n`` entries that concern somebody."""
         deliveries: list[Delivery] = []
         while len(deliveries) < n:
-            deliveries += self._until(lambda: inbox.receive(self.patience))
+            deliveries += self._until(lambda: inbox.receive(self._wait))
         return deliveries
 
     def read_messages(self, inbox: Inbox, n: int = 1) -> list[Message]:
@@ -109,6 +109,11 @@ class Harness:
         """Run ``calls`` in a thread each and return their results; an error of theirs is raised."""
         with ThreadPoolExecutor(len(calls)) as pool:
             return [future.result(self.patience) for future in [pool.submit(call) for call in calls]]
+
+    @property
+    def _wait(self) -> float:
+        """Seconds a verb waits: longer than :meth:`together` lets it, so that a wake-up that is lost shows."""
+        return 2 * self.patience
 
     def _until(self, attempt: Callable[[], T | None]) -> T:
         deadline = time.monotonic() + self.patience

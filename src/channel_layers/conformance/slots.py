@@ -97,7 +97,7 @@ class SlotConformance(Harness):
         def work(slot: Slot, channels: list[str]) -> None:
             found: list[Envelope] = []
             while not found and not stopped.is_set():
-                found = slot.take(dict.fromkeys(channels, 1), 1, self.patience)
+                found = slot.take(dict.fromkeys(channels, 1), 1, None)
             for envelope in found:
                 taken.put(envelope.target)
 
