@@ -1,0 +1,100 @@
+"""A connection for threads: opened when it is needed, and again when it was lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from channel_layers.exceptions import LayerUnavailable
+from channel_layers.redis.connector import Connector, Unknown, Welcome
+from channel_layers.redis.exchange import Request
+from channel_layers.redis.link import Link
+from channel_layers.redis.protocol import Commands, Replies
+
+IDLE: Final = 0.005
+"""Seconds without a request after which a link is looked at before it is used: servers close what is idle, and a look
+costs as much as a third of a request."""
+
+
+class Connection:
+    """One request at a time; the others wait for their turn.
+
+    ``welcome`` says what is sent first on every new link. ``pause`` waits between attempts to connect. ``lost`` is
+    what the server called a link that ended without an answer: it may still be waiting there.
+    """
+
+    def __init__(self, connector: Connector) -> None:
+        self.welcome: Welcome | None = None
+        self.pause: Callable[[float], object] = time.sleep
+        self.lost = 0
+        self._connector = connector
+        self._link: Link | None = None
+        self._used = 0.0
+        self._turn = threading.Lock()
+
+    def ask(self, request: Request, patience: float | None = None) -> Replies:
+        """Return the replies to ``request``.
+
+        Raises :exc:`LayerUnavailable` if no link can be had in ``patience`` seconds, by default the timeout of the
+        layer, or if the link fails before the last reply; then nothing is sent again.
+        """
+        patience = self._connector.timeout if patience is None else patience
+        if not self._turn.acquire(timeout=max(patience, 0)):
+            raise LayerUnavailable(f"the connection to {self._connector.address} was busy for {patience:.1f} s")
+        try:
+            link = self._opened(patience)
+            return self._answered(link, request)
+        finally:
+            self._turn.release()
+
+    def close(self) -> None:
+        """Close the link; the next request opens another."""
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+
+    @property
+    def run(self) -> str | None:
+        """The run of the server that the link leads to, if there is a link."""
+        return self._link.run if self._link is not None else None
+
+    def reset(self) -> None:
+        """Forget what the last user wanted."""
+        self.welcome, self.pause, self.lost = None, time.sleep, 0
+
+    def disown(self) -> None:
+        """Close this process's copy of a link that belongs to the process it was forked from."""
+        if self._link is not None:
+            self._link.close()
+
+    def _opened(self, patience: float) -> Link:
+        if self._link is not None and time.monotonic() - self._used > IDLE and self._link.has_ended():
+            self.close()
+        if self._link is None:
+            self._link = link = self._connector.connect(patience, self.pause)
+            if self.welcome is not None and (commands := self.welcome(link)):
+                self._answered(link, Request(commands))
+        return self._link
+
+    def _answered(self, link: Link, request: Request) -> Replies:
+        limit = None if request.wait is None else request.wait + self._connector.timeout
+        replies = self._exchanged(link, request.commands, limit)
+        unknown = Unknown(request.commands, replies)
+        if unknown.commands:
+            unknown.fill(self._exchanged(link, unknown.commands, limit))
+        return self._connector.checked(replies)
+
+    def _exchanged(self, link: Link, commands: Commands, limit: float | None) -> Replies:
+        begun = self._used = time.monotonic()
+        try:
+            return link.request(commands, limit)
+        except OSError as error:
+            self.lost = link.client_id
+            self.close()
+            raise self._connector.lost(error, begun) from error
+        except BaseException:  # what is interrupted between request and reply cannot be used again
+            self.lost = link.client_id
+            self.close()
+            raise

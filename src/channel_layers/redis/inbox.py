@@ -1,0 +1,289 @@
+"""Inboxes of the Redis layer.
+
+A stream without a consumer group. Its one reader asks for what follows the last entry it has, and trims behind that
+in the same write as the next read: a connection that breaks loses no entry and doubles none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from channel_layers.envelope import GAP, JOIN, LEAVE, Envelope
+from channel_layers.exceptions import LayerUnavailable
+from channel_layers.inbox import VACANCY, Delivery, Inbox
+from channel_layers.redis import entries
+from channel_layers.redis.census import ASK, answering
+from channel_layers.redis.connection import Connection
+from channel_layers.redis.connector import Declined
+from channel_layers.redis.exchange import Exchange, Request, arun, run
+from channel_layers.redis.link import Link
+from channel_layers.redis.loop_connection import LoopConnection
+from channel_layers.redis.protocol import Argument, pack
+from channel_layers.redis.scripts import OPEN, REGISTER, TRIM, UNREGISTER
+from channel_layers.redis.writer import ROOM_LIFETIME
+
+if TYPE_CHECKING:
+    from channel_layers.redis.layer import RedisChannelLayer
+
+LIFETIME: Final = 60
+"""Seconds an inbox outlives the last sign of its process. Longer than it takes to be called dead: a process that was
+only late finds its entries."""
+SETTLED: Final = VACANCY - 1.0
+"""Seconds after which a registration is taken to have no join under way; less than a vacancy lasts, because the last
+registration can be this process's own, made a moment after the group became vacant."""
+READ_SIZE: Final = 512
+"""Entries of one read."""
+BEGINNING: Final = "0-0"
+
+
+class RedisInbox(Inbox):
+    """An inbox of the Redis layer."""
+
+    def __init__(self, name: str, layer: RedisChannelLayer) -> None:
+        super().__init__(name, layer.clock)
+        self._layer = layer
+        self._stream = layer.keys.stream(name)
+        self._last = self._trimmed = BEGINNING
+        self._long: list[str] = []  # keys of long entries that were read and not deleted
+        self._run: str | None = None
+        self._moves: list[Envelope] = []  # joins and leaves that were read last and may not be resolved yet
+        self._due: list[bytes] = []
+        self._withdrawals: list[tuple[str, float]] = []
+        self._is_forgotten = False  # the layer had to make the inbox anew
+        self._reading: asyncio.Task[list[Envelope]] | None = None
+        self._connection: Connection | None = None
+        self._loop_connection: LoopConnection | None = None
+
+    def opening(self, *, leaves_mark: bool = False) -> bytes:
+        """Return the command that makes sure of the inbox; its reader finds a mark if it had to be made again."""
+        return OPEN.call([self._stream], entries.following(self._last), LIFETIME, int(leaves_mark))
+
+    def beat(self) -> None:
+        """Let the inbox live on, and withdraw groups that have had no member here for a while."""
+        super().beat()
+        due, self._withdrawals = self._withdrawals, []
+        if due and not self._is_read_to_the_end():
+            self._vacant.update(due)  # a join may be among what was not read; the next beat looks again
+            due = []
+        self._post([self.opening(leaves_mark=True), *(self._unregistration(group) for group, _ in due)])
+
+    def reannounce(self) -> None:
+        """Make sure of the inbox and register every group that has members here again."""
+        super().reannounce()
+        due, self._due = self._due, []
+        self._post([self.opening(), *due])
+
+    def close(self) -> None:
+        """Withdraw the inbox: messages for it are discarded from now on."""
+        keys = self._layer.keys
+        groups = [pack("HDEL", keys.group(group), self.name) for group in (*self._members, *self._vacant)]
+        own = [self._stream, keys.gaps(self.name), keys.waiting(self.name), keys.room(self.name), *self._long]
+        self._layer.say_if_possible([*groups, pack("UNLINK", *own)])
+        self._layer.inbox_closed(self)
+        if self._reading is not None and not self._reading.get_loop().is_closed():
+            self._reading.cancel()
+        self._give_back()
+
+    def members_to_be(self, group: str, waiting: Sequence[Any]) -> list[str]:
+        """Return the members of ``group`` as they are once the entries in ``waiting`` are read."""
+        moves = [*self._moves, *(entries.decode(value) for _, (field, value) in waiting if field == b"d")]
+        members = dict.fromkeys(self.members(group))
+        for entry in moves:
+            if entry.kind == JOIN and entry.target == group and self._channels.get(entry.owner):
+                members[entry.owner] = None
+            elif entry.kind == LEAVE and entry.target == group:
+                members.pop(entry.owner, None)
+        return list(members)
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def _read(self, timeout: float | None) -> list[Envelope]:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        connection = self._lent()
+        while True:
+            left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+            try:
+                envelopes = run(self._steps(left), connection.ask)
+            except Declined:
+                raise
+            except LayerUnavailable:
+                if left == 0.0:
+                    raise
+                continue
+            with suppress(LayerUnavailable):  # what was read is here, and trimmed with the next read at the latest
+                run(self._trim_steps(), connection.ask)
+            return envelopes
+
+    async def _aread(self) -> list[Envelope]:
+        loop = asyncio.get_running_loop()
+        while True:
+            reading = self._reading
+            if reading is None or reading.get_loop() is not loop or reading.cancelled():
+                reading = self._reading = loop.create_task(self._aread_some())
+            envelopes = await asyncio.shield(reading)  # it goes on without us; what it reads is for the next call
+            self._reading = None
+            if envelopes or self._is_forgotten:
+                return envelopes
+
+    async def _aread_some(self) -> list[Envelope]:
+        while True:
+            connection = self._alent()
+            try:
+                envelopes = await arun(self._steps(None), connection.ask)
+            except Declined as error:
+                self._layer.losses.count("inbox not read", f"inbox {self.name!r} could not be read: {error}")
+                await asyncio.sleep(1.0)
+            except LayerUnavailable:
+                continue  # the next attempt has waited for a link for a while before it fails
+            else:
+                connection.loop.call_soon(self._trim_behind, connection)
+                return envelopes
+
+    def _steps(self, wait: float | None) -> Exchange[list[Envelope]]:
+        """Read what follows the last entry, after waiting for it for up to ``wait`` seconds."""
+        *_, reply = yield Request([*self._trimming(), self._xread(wait)], wait)
+        found = self._new(reply[0][1] if reply else [])
+        long = [value for _, (field, value) in found if field == b"k"]
+        values = iter((yield Request([pack("MGET", *long)]))[0] if long else ())
+        envelopes = [e for entry in found if (e := self._envelope(entry, values)) is not None]
+        if found:
+            self._last = found[-1][0].decode()
+            self._long += [key.decode() for key in long]
+            self._moves = [e for e in envelopes if e.kind == JOIN or e.kind == LEAVE]
+        return envelopes
+
+    def _new(self, found: list[Any]) -> list[Any]:
+        """Leave out what was read already: by a call of the other half, while an older read was under way."""
+        last = entries.order(self._last.encode())
+        if not found or entries.order(found[0][0]) > last:
+            return found
+        return [entry for entry in found if entries.order(entry[0]) > last]
+
+    def _envelope(self, entry: Any, long: Iterator[bytes | None]) -> Envelope | None:
+        entry_id, (field, value) = entry
+        if field == b"o":
+            self._is_forgotten = True
+            return None
+        if field == b"g":
+            return Envelope(GAP, value.decode(), time=entries.entry_time(entry_id))
+        data = next(long) if field == b"k" else value
+        try:
+            envelope = entries.decode(data or b"")
+        except msgspec.DecodeError as error:
+            self._layer.losses.count("entry unreadable", f"an entry of inbox {self.name!r} cannot be read: {error}")
+            return None
+        envelope.time = entries.entry_time(entry_id)
+        return envelope
+
+    def _xread(self, wait: float | None) -> bytes:
+        block: list[Argument] = [] if wait == 0 else ["BLOCK", 0 if wait is None else max(1, int(wait * 1000))]
+        return pack("XREAD", "COUNT", READ_SIZE, *block, "STREAMS", self._stream, self._last)
+
+    def _trimming(self) -> list[bytes]:
+        if self._trimmed == self._last:
+            return []
+        self._trimmed = self._last
+        keys = self._layer.keys
+        touched = [self._stream, keys.gaps(self.name), keys.waiting(self.name), keys.room(self.name)]
+        commands = [TRIM.call(touched, entries.following(self._last), LIFETIME, ROOM_LIFETIME)]
+        if self._long:
+            commands.append(pack("UNLINK", *self._long))
+            self._long = []
+        return commands
+
+    def _trim_steps(self) -> Exchange[None]:
+        if commands := self._trimming():
+            yield Request(commands)
+
+    def _trim_behind(self, connection: LoopConnection) -> None:
+        """Trim, if the reader has not asked for more in this turn of the loop: then that was done with it."""
+        if commands := self._trimming():
+            connection.post(commands)
+
+    # -- groups ----------------------------------------------------------------------------------------------------
+
+    def _resolve_all(self, envelopes: list[Envelope]) -> list[Delivery]:
+        deliveries = super()._resolve_all(envelopes)
+        if self._is_forgotten:
+            self._is_forgotten = False
+            self.reannounce()
+        if self._due:
+            due, self._due = self._due, []
+            self._post(due)
+        return deliveries
+
+    def _resolve(self, envelope: Envelope) -> Sequence[str]:
+        if envelope.kind == ASK:
+            self._due += answering(self._layer.keys.answers(envelope.owner), self.members(envelope.target))
+            return ()
+        return super()._resolve(envelope)
+
+    def _register(self, group: str) -> None:
+        self._due.append(REGISTER.call([self._layer.keys.group(group)], self.name))
+
+    def _withdraw(self, group: str, since: float) -> None:
+        self._withdrawals.append((group, since))
+
+    def _unregistration(self, group: str) -> bytes:
+        # By the age of the registration on the server's clock: that of this machine may be another.
+        return UNREGISTER.call([self._layer.keys.group(group)], self.name, "", SETTLED)
+
+    def _is_read_to_the_end(self) -> bool:
+        if self._reading is not None and not self._reading.done():
+            return True  # it waits in the server for what has not come yet
+        if is_in_loop():
+            return False
+        after = pack("XRANGE", self._stream, f"({self._last}", "+", "COUNT", 1)
+        return not self._layer.say([after])[0]
+
+    def _post(self, commands: list[bytes]) -> None:
+        if is_in_loop():
+            self._layer.post(commands)
+        else:
+            self._layer.say(commands)
+
+    # -- connections -----------------------------------------------------------------------------------------------
+
+    def _welcome(self, link: Link) -> list[bytes]:
+        """Return what a new link begins with: the layer may have forgotten the inbox and its groups."""
+        if self._run is not None and self._run != link.run:
+            self._last = self._trimmed = BEGINNING
+        self._run = link.run
+        keys = self._layer.keys
+        return [self.opening(), *(REGISTER.call([keys.group(group)], self.name) for group in self._members)]
+
+    def _lent(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._layer.connections.lend()
+            self._connection.welcome = self._welcome
+            self._run = self._run or self._connection.run
+        return self._connection
+
+    def _alent(self) -> LoopConnection:
+        if self._loop_connection is None or self._loop_connection.loop is not asyncio.get_running_loop():
+            self._loop_connection = self._layer.connections.alend()
+            self._loop_connection.welcome = self._welcome
+            self._run = self._run or self._loop_connection.run
+        return self._loop_connection
+
+    def _give_back(self) -> None:
+        if self._connection is not None:
+            self._layer.connections.take_back(self._connection)
+        if self._loop_connection is not None:
+            self._layer.connections.atake_back(self._loop_connection)
+        self._connection = self._loop_connection = None
+
+
+def is_in_loop() -> bool:
+    """Return whether this is called from an event loop, which must not be blocked."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

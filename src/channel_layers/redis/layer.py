@@ -1,0 +1,258 @@
+"""The channel layer on one Redis or Valkey server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import threading
+from collections.abc import Sequence
+from itertools import count
+from typing import Any, Final
+from weakref import WeakSet
+
+from channel_layers import names
+from channel_layers.base import BaseChannelLayer
+from channel_layers.envelope import Envelope
+from channel_layers.exceptions import LayerUnavailable
+from channel_layers.inbox import Inbox
+from channel_layers.losses import Losses
+from channel_layers.receiver import Receiver
+from channel_layers.redis import census, liveness
+from channel_layers.redis.address import Host, read_hosts
+from channel_layers.redis.connections import Connections
+from channel_layers.redis.connector import Connector
+from channel_layers.redis.exchange import Exchange, Request
+from channel_layers.redis.inbox import RedisInbox
+from channel_layers.redis.keys import Keys
+from channel_layers.redis.link import Link
+from channel_layers.redis.protocol import Replies, pack
+from channel_layers.redis.slot import RedisSlot
+from channel_layers.redis.writer import Writer
+from channel_layers.registry import Announcement
+from channel_layers.slot import Refused
+
+logger = logging.getLogger("channel_layers")
+
+INBOX_CAPACITY: Final = 50_000
+"""Entries of one inbox; a direct send then waits, a group send skips the inbox and marks the gap."""
+SEND_TIMEOUT: Final = 5.0
+"""Seconds a direct send waits for room in an inbox before it raises ChannelFull."""
+TIMEOUT: Final = 5.0
+"""Seconds a verb waits for a connection, and for an answer, before it raises LayerUnavailable."""
+
+
+class RedisChannelLayer(BaseChannelLayer):
+    """Queues, inboxes and groups on one server.
+
+    ``hosts`` names it: a URL or ``(host, port)``, alone or as the one item of a list; by default Redis on this
+    machine. Every key begins with ``prefix``. ``timeout`` bounds a verb while the server is away (seconds),
+    ``inbox_capacity`` and ``send_timeout`` (seconds) what waits for an interface server; the other options are
+    those of :class:`~channel_layers.base.BaseChannelLayer`.
+
+    Verbs raise :exc:`~channel_layers.exceptions.LayerUnavailable` when the server cannot be reached or its answer is
+    lost. Nothing is sent twice: what was sent when the connection broke may have arrived.
+    """
+
+    def __init__(
+        self,
+        *,
+        hosts: str | Sequence[Host] | None = None,
+        prefix: str = "channels:",
+        timeout: float = TIMEOUT,
+        inbox_capacity: int = INBOX_CAPACITY,
+        send_timeout: float = SEND_TIMEOUT,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        if timeout <= 0:
+            raise ValueError(f"timeout is a positive number of seconds, not {timeout!r}")
+        self.address = read_hosts(hosts)
+        self.keys = Keys(prefix)
+        self.inbox_capacity = inbox_capacity
+        self.send_timeout = send_timeout
+        self.capacities = self._capacities
+        self.local_inboxes: dict[str, RedisInbox] = {}
+        self.connections = Connections(Connector(self.address, _client_name(self.process), timeout), self._welcome)
+        self.writer = Writer(self)
+        self._slot_numbers = count(1)
+        self._posting: set[asyncio.Task[None]] = set()
+        _layers.add(self)
+
+    def write(self, envelopes: Sequence[Envelope]) -> list[Refused]:
+        """Write ``envelopes`` in order, waiting for room in a full inbox; return those that were refused."""
+        return self.connections.run(self.writer.write(envelopes))
+
+    async def awrite(self, envelopes: Sequence[Envelope]) -> list[Refused]:
+        """As :meth:`write`."""
+        return await self.connections.arun(self.writer.write(envelopes))
+
+    def open_slot(self) -> RedisSlot:
+        """Return a new slot to take messages with."""
+        return RedisSlot(self, f"{self.process}.{next(self._slot_numbers)}")
+
+    def open_inbox(self, kind: str) -> RedisInbox:
+        """Return a new inbox ``<kind>.<process>!`` that this process reads. Makes sure that it exists."""
+        name = names.inbox_name(kind, self.process)
+        if name in self.local_inboxes:  # several servers in one process
+            name = names.inbox_name(kind, names.new_process_name())
+        inbox = RedisInbox(name, self)
+        self.say([inbox.opening()])
+        self.local_inboxes[name] = inbox
+        return inbox
+
+    def group_channels(self, group: str) -> list[str]:
+        """Return the members of ``group``, asked of the processes that hold them."""
+        return self.connections.run(census.members_of(names.check_group(group), self))
+
+    async def agroup_channels(self, group: str) -> list[str]:
+        """As :meth:`group_channels`."""
+        return await self.connections.arun(census.members_of(names.check_group(group), self))
+
+    def find_lost(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
+        """Return those events that are neither queued nor claimed by a live slot."""
+        return self.connections.run(liveness.finding_lost(envelopes, self))
+
+    async def afind_lost(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
+        """As :meth:`find_lost`."""
+        return await self.connections.arun(liveness.finding_lost(envelopes, self))
+
+    def retract(self, envelope: Envelope) -> bool:
+        """Take an event back out of its queue; ``False`` if a worker has it already."""
+        return self.connections.run(liveness.retracting(envelope, self))
+
+    async def aretract(self, envelope: Envelope) -> bool:
+        """As :meth:`retract`."""
+        return await self.connections.arun(liveness.retracting(envelope, self))
+
+    def announce(self, announcement: Announcement) -> None:
+        """Say that a process is alive; repeated every ``HEARTBEAT_INTERVAL`` seconds."""
+        self.connections.run(liveness.announcing(announcement, self))
+
+    async def aannounce(self, announcement: Announcement) -> None:
+        """As :meth:`announce`."""
+        await self.connections.arun(liveness.announcing(announcement, self))
+
+    def withdraw(self, process: str) -> None:
+        """Say that a process has ended."""
+        self.connections.run(liveness.withdrawing(process, self))
+
+    async def awithdraw(self, process: str) -> None:
+        """As :meth:`withdraw`."""
+        await self.connections.arun(liveness.withdrawing(process, self))
+
+    def processes(self) -> list[Announcement]:
+        """Return the last announcement of every live process."""
+        return self.connections.run(liveness.listing(self))
+
+    async def aprocesses(self) -> list[Announcement]:
+        """As :meth:`processes`."""
+        return await self.connections.arun(liveness.listing(self))
+
+    def depth(self, channel: str) -> int:
+        """Return how many messages wait in a queue."""
+        return int(self.say([pack("LLEN", self.keys.queue(channel))])[0])
+
+    def flush(self) -> None:
+        """Delete every message and group. Inboxes are emptied and live on."""
+        self.connections.run(self._flushing())
+        self._receiver.clear()
+
+    async def aflush(self) -> None:
+        """As :meth:`flush`."""
+        await self.connections.arun(self._flushing())
+        self._receiver.clear()
+
+    def close(self) -> None:
+        """Close all connections; a verb that is used afterwards opens them again."""
+        self.connections.close()
+
+    async def aclose(self) -> None:
+        """As :meth:`close`."""
+        self.connections.close()
+
+    # -- for slots and inboxes -------------------------------------------------------------------------------------
+
+    def say(self, commands: Sequence[bytes]) -> Replies:
+        """Send ``commands`` in one write and return their replies."""
+        return self.connections.run(_saying(commands))
+
+    def say_if_possible(self, commands: Sequence[bytes]) -> None:
+        """As :meth:`say`, but an absent server is only tried once, and only logged."""
+        try:
+            self.connections.say_at_once(commands)
+        except LayerUnavailable as error:
+            logger.warning("%s", error)
+
+    def post(self, commands: Sequence[bytes]) -> None:
+        """Send ``commands`` from the running loop without waiting; what fails is made good after a reconnect."""
+        task = asyncio.get_running_loop().create_task(self._apost(commands))
+        self._posting.add(task)
+        task.add_done_callback(self._posting.discard)
+
+    def count_expired(self, channel: str, n: int) -> None:
+        """Count messages that nobody took in time."""
+        self.losses.count("expired", f"{n} messages on {channel!r} were not taken within {self.expiry} s", n)
+
+    def inbox_closed(self, inbox: Inbox) -> None:
+        """Forget ``inbox``."""
+        super().inbox_closed(inbox)
+        self.local_inboxes.pop(inbox.name, None)
+
+    def _welcome(self, link: Link) -> list[bytes]:
+        """Return what a new link begins with: an event is not sent before there is an inbox for its answer."""
+        return [inbox.opening(leaves_mark=True) for inbox in list(self.local_inboxes.values())]
+
+    async def _apost(self, commands: Sequence[bytes]) -> None:
+        try:
+            await self.connections.arun(_saying(commands))
+        except LayerUnavailable as error:
+            logger.warning("%s", error)
+
+    def _flushing(self) -> Exchange[None]:
+        cursor = b"0"
+        pattern = re.sub(r"([*?\[\]\\])", r"\\\1", self.keys.prefix) + "*"
+        while True:
+            ((cursor, found),) = yield Request([pack("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)])
+            commands = [self._emptying(key) for key in found]
+            if commands:
+                yield Request(commands)
+            if cursor == b"0":
+                return
+
+    def _emptying(self, key: bytes) -> bytes:
+        if self.keys.is_stream(key.decode()):
+            return pack("XTRIM", key, "MAXLEN", 0)
+        return pack("UNLINK", key)
+
+    def _begin_in_child(self) -> None:
+        """Begin anew after a fork: names, inboxes and connections are the parent's."""
+        self.process = names.new_process_name()
+        self.losses = Losses(logger)
+        self._opening = threading.Lock()
+        self._inboxes = {}
+        self._receiver = Receiver(self)
+        self.local_inboxes = {}
+        self._posting = set()
+        self.connections.forget(_client_name(self.process))
+
+
+def _client_name(process: str) -> str:
+    return f"channels-{process}"  # as CLIENT LIST shows it
+
+
+def _saying(commands: Sequence[bytes]) -> Exchange[Replies]:
+    return (yield Request(commands))
+
+
+_layers: WeakSet[RedisChannelLayer] = WeakSet()
+
+
+def _begin_all_in_child() -> None:
+    for layer in list(_layers):
+        layer._begin_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_all_in_child)

@@ -1,0 +1,113 @@
+"""One connected socket: requests out, replies in, nothing tried twice."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+from typing import Final
+
+from channel_layers.redis.address import Address
+from channel_layers.redis.protocol import Commands, Parser, ProtocolError, Replies, ReplyError, pack
+from channel_layers.redis.scripts import load_all
+
+RECEIVE_SIZE: Final = 64 * 1024
+WOULD_BLOCK: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+"""What a socket raises that has nothing to read, or no room to write."""
+
+
+class Link:
+    """A connection that has introduced itself; it knows every script.
+
+    ``run`` is the id of the server's run, or empty where the server does not tell; ``client_id`` is what the server
+    calls this connection. Raises :exc:`OSError` or :exc:`ReplyError` if it cannot be opened in ``timeout`` seconds.
+    """
+
+    def __init__(self, address: Address, name: str, timeout: float) -> None:
+        self.sock = address.open(timeout)
+        self._parser = Parser()
+        self._timeout: float | None = -1.0
+        try:
+            self.sock.settimeout(None)
+            self.client_id, self.run = self._introduce(address, name, timeout)
+        except BaseException:
+            self.close()
+            raise
+
+    def request(self, commands: Commands, timeout: float | None) -> Replies:
+        """Send ``commands`` and return their replies; raise :exc:`OSError` if that takes ``timeout`` seconds."""
+        self._limit(timeout)
+        replies: Replies = []
+        try:
+            self.sock.sendall(b"".join(commands))
+            while len(replies) < len(commands):
+                replies += self.receive()
+        except WOULD_BLOCK:
+            raise TimeoutError(f"no answer within {timeout:.1f} s") from None
+        return replies
+
+    def receive(self) -> Replies:
+        """Return the replies that the next bytes complete; raise :exc:`OSError` if the connection has ended."""
+        received = self.sock.recv(RECEIVE_SIZE)
+        if not received:
+            raise ConnectionResetError("the server closed the connection")
+        try:
+            return self._parser.replies(received)
+        except ProtocolError as error:
+            raise ConnectionAbortedError(f"what answers is no Redis server: {error}") from None
+
+    def holds_more(self) -> bool:
+        """Return whether TLS has decrypted bytes that the socket does not tell of."""
+        return isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0
+
+    def has_ended(self) -> bool:
+        """Return whether the server has closed the connection since the last request."""
+        try:
+            return not self._peek()
+        except WOULD_BLOCK:
+            return False
+        except OSError:
+            return True
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.sock.close()
+
+    def _limit(self, timeout: float | None) -> None:
+        """Let reads and writes fail after ``timeout`` seconds. By the kernel: Python's own way polls each time."""
+        if timeout != self._timeout:
+            self._timeout = timeout
+            value = struct.pack("ll", *divmod(int((timeout or 0) * 1_000_000), 1_000_000))
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)
+
+    def _peek(self) -> bytes:
+        if not isinstance(self.sock, ssl.SSLSocket):
+            return self.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        self.sock.setblocking(False)
+        try:
+            return self.sock.recv(1)
+        finally:
+            self.sock.setblocking(True)
+
+    def _introduce(self, address: Address, name: str, timeout: float) -> tuple[int, str]:
+        commands = []
+        if address.password:
+            commands.append(pack("AUTH", *filter(None, [address.username]), address.password))
+        if address.database:
+            commands.append(pack("SELECT", address.database))
+        commands += [*load_all(), pack("CLIENT", "SETNAME", name), pack("CLIENT", "ID"), pack("INFO", "server")]
+        replies = self.request(commands, timeout)
+        for reply in replies[:-3]:
+            if isinstance(reply, ReplyError):
+                raise reply
+        return _client_id(replies[-2]), _run_id(replies[-1])
+
+
+def _client_id(reply: object) -> int:
+    return reply if isinstance(reply, int) else 0  # an account may be refused these commands
+
+
+def _run_id(reply: object) -> str:
+    info = reply.decode() if isinstance(reply, bytes) else ""
+    return next((line[7:] for line in info.splitlines() if line.startswith("run_id:")), "")

@@ -1,0 +1,41 @@
+"""Commands and replies as bytes (RESP2). The only module that knows hiredis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import hiredis
+
+Argument = str | bytes | int | float
+Commands = Sequence[bytes]
+Replies = list[Any]
+
+NOTHING: Final = object()
+"""What :meth:`Parser.gets` returns while a reply is not complete."""
+
+ReplyError = hiredis.ReplyError
+"""An error that the server answered with; it stands among the other replies."""
+ProtocolError = hiredis.ProtocolError
+"""What was received is no RESP."""
+
+
+def pack(*command: Argument) -> bytes:
+    """Return one command as the server reads it."""
+    packed: bytes = hiredis.pack_command(command)  # type: ignore[arg-type]  # the stubs mean a tuple of any length
+    return packed
+
+
+class Parser(hiredis.Reader):
+    """Turns received bytes into replies: ``bytes``, ``int``, ``None``, lists of these, and :exc:`ReplyError`."""
+
+    def __init__(self) -> None:
+        super().__init__(notEnoughData=NOTHING)
+
+    def replies(self, received: bytes | memoryview) -> Replies:
+        """Return the replies that ``received`` completes."""
+        self.feed(bytes(received))
+        found = []
+        while (reply := self.gets()) is not NOTHING:
+            found.append(reply)
+        return found

@@ -1,0 +1,257 @@
+"""Slots of the Redis layer.
+
+A take is one script. Only where it found nothing the slot blocks: it sends a wait for the bells of its channels and
+the same script behind it in one write. The server carries out both without a further word from here, so a message
+is claimed in the moment it wakes a slot, whichever of many channels it came by, and a slot that is killed while it
+waits takes nothing with it. A token on a list of its own ends the wait: unlike ``CLIENT UNBLOCK``, it works also if it
+arrives before the wait begins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import struct
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from channel_layers.envelope import Envelope
+from channel_layers.exceptions import LayerUnavailable
+from channel_layers.redis import entries
+from channel_layers.redis.connection import Connection
+from channel_layers.redis.connector import Declined
+from channel_layers.redis.exchange import Exchange, Request, arun, run
+from channel_layers.redis.loop_connection import LoopConnection
+from channel_layers.redis.protocol import Argument, pack
+from channel_layers.redis.scripts import PUT_BACK, RELEASE, TAKE
+from channel_layers.redis.writer import Claim
+from channel_layers.slot import Refused, Slot
+
+if TYPE_CHECKING:
+    from channel_layers.redis.layer import RedisChannelLayer
+
+logger = logging.getLogger("channel_layers")
+
+WAKE_LIFETIME: Final = 60
+"""Seconds after which a token is deleted that found nobody waiting."""
+
+
+class RedisSlot(Slot):
+    """A slot of the Redis layer."""
+
+    def __init__(self, layer: RedisChannelLayer, name: str) -> None:
+        self._layer = layer
+        self._name = name
+        self._claimed: list[tuple[Envelope, bytes]] = []
+        self._is_stale = False  # the server may still hold claims that were settled
+        self._rotation = 0
+        self._interrupted = threading.Event()
+        self._waiting = False
+        self._connection: Connection | None = None
+        self._loop_connection: LoopConnection | None = None
+
+    def take(self, wants: Mapping[str, int], limit: int, timeout: float | None = None) -> list[Envelope]:
+        """Claim messages; see :meth:`channel_layers.slot.Slot.take`. Outlasts an outage of the layer."""
+        return run(self._taking(wants, limit, timeout), self._lent().ask)
+
+    async def atake(self, wants: Mapping[str, int], limit: int, timeout: float | None = None) -> list[Envelope]:
+        """As :meth:`take`; a call that is cancelled takes nothing."""
+        connection = self._alent()
+        taking = asyncio.ensure_future(arun(self._taking(wants, limit, timeout), connection.ask))
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            with suppress(LayerUnavailable):
+                await self._layer.connections.arun(self._interrupting())
+            with suppress(LayerUnavailable):
+                if taken := await taking:
+                    await arun(self._putting_back(taken), connection.ask)
+            raise
+
+    def settle(self, envelopes: Sequence[Envelope]) -> list[Refused]:
+        """Write ``envelopes`` and end every claim, in one write."""
+        if not envelopes and not self._claimed:
+            return []
+        return run(self._settling(envelopes), self._lent().ask)
+
+    async def asettle(self, envelopes: Sequence[Envelope]) -> list[Refused]:
+        """As :meth:`settle`."""
+        if not envelopes and not self._claimed:
+            return []
+        return await arun(self._settling(envelopes), self._alent().ask)
+
+    def put_back(self, envelopes: Sequence[Envelope]) -> None:
+        """Return claimed messages to the head of their queues, in their old order."""
+        if envelopes:
+            run(self._putting_back(envelopes), self._lent().ask)
+
+    def interrupt(self) -> None:
+        """Make a take that waits, or else the next one, return at once."""
+        self._interrupted.set()
+        if self._waiting:
+            self._layer.say_if_possible(ringing(self._wake()))
+
+    def close(self) -> None:
+        """Give the slot up; what it had claimed and not settled is lost, and counted."""
+        n = len(self._claimed)
+        try:
+            if n or self._is_stale:
+                run(self._releasing(), self._lent().ask)
+        except LayerUnavailable:  # then the claims end when this process is found dead
+            logger.warning("slot %s could not give up its claims: the layer is away", self._name)
+        self._claimed.clear()
+        self._give_back()
+        if n:
+            self._layer.losses.count("worker died", f"{n} messages were taken and never finished", n)
+
+    # -- taking ----------------------------------------------------------------------------------------------------
+
+    def _taking(self, wants: Mapping[str, int], limit: int, timeout: float | None) -> Exchange[list[Envelope]]:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        self._waiting = True  # before the interrupt is looked at, so that one of both sides sees the other
+        try:
+            taken = yield from self._look(wants, limit, deadline, waiting=False)
+            while not taken and self._goes_on(deadline):
+                taken = yield from self._look(wants, limit, deadline, waiting=True)
+        finally:
+            self._waiting = False
+        if not taken:
+            self._interrupted.clear()
+        return taken
+
+    def _look(
+        self, wants: Mapping[str, int], limit: int, deadline: float | None, *, waiting: bool
+    ) -> Exchange[list[Envelope]]:
+        """Return what could be claimed, after waiting for the bells or at once."""
+        channels, script = self._script(wants, limit)
+        request = self._wait(channels, script, deadline) if waiting else Request([*self._cleared(), script])
+        try:
+            *_, reply = yield request
+        except Declined:
+            raise
+        except LayerUnavailable:
+            if self._goes_on(deadline) or self._interrupted.is_set():
+                return []
+            raise
+        self._is_stale = False
+        return self._claim(channels, reply)
+
+    def _script(self, wants: Mapping[str, int], limit: int) -> tuple[list[str], bytes]:
+        keys = self._layer.keys
+        channels = self._rotated(wants)
+        pairs = [key for channel in channels for key in (keys.queue(channel), keys.bell(channel))]
+        known = 0 if self._is_stale else len(self._claimed)
+        arguments: list[Argument] = [
+            self._name,
+            known,
+            limit,
+            self._layer.expiry,
+            *(wants[channel] for channel in channels),
+        ]
+        return channels, TAKE.call([self._claims(), keys.slots, *pairs], *arguments)
+
+    def _wait(self, channels: Sequence[str], script: bytes, deadline: float | None) -> Request:
+        left = None if deadline is None else max(deadline - time.monotonic(), 0.001)
+        bells = [self._layer.keys.bell(channel) for channel in channels]
+        return Request([pack("BLPOP", *bells, self._wake(), left or 0), script], left)
+
+    def _claim(self, channels: Sequence[str], reply: list[Any]) -> list[Envelope]:
+        expired, elements = reply
+        for place, n in zip(expired[::2], expired[1::2], strict=True):
+            self._layer.count_expired(channels[place - 1], n)
+        taken = [(entries.read_element(element), element) for element in elements]
+        self._claimed += taken
+        return [envelope for envelope, _ in taken]
+
+    def _goes_on(self, deadline: float | None) -> bool:
+        return not self._interrupted.is_set() and (deadline is None or time.monotonic() < deadline)
+
+    def _rotated(self, wants: Mapping[str, int]) -> list[str]:
+        self._rotation += 1
+        channels = [channel for channel, n in wants.items() if n > 0]
+        first = self._rotation % len(channels) if channels else 0
+        return channels[first:] + channels[:first]
+
+    # -- ending claims ---------------------------------------------------------------------------------------------
+
+    def _settling(self, envelopes: Sequence[Envelope]) -> Exchange[list[Refused]]:
+        claim = Claim(self._release(len(self._claimed)), self._restore())
+        self._claimed.clear()
+        self._is_stale = True  # until the server has answered
+        refused = yield from self._layer.writer.write(envelopes, claim)
+        self._is_stale = False
+        return refused
+
+    def _putting_back(self, envelopes: Sequence[Envelope]) -> Exchange[None]:
+        returned = {id(envelope) for envelope in envelopes}
+        elements = [(e.target, element) for e, element in self._claimed if id(e) in returned]
+        channels = list(dict.fromkeys(channel for channel, _ in elements))
+        keys = self._layer.keys
+        pairs = [key for channel in channels for key in (keys.queue(channel), keys.bell(channel))]
+        arguments: list[Argument] = [
+            a for channel, element in reversed(elements) for a in (channels.index(channel) + 1, element)
+        ]
+        yield Request([PUT_BACK.call([self._claims(), *pairs], *arguments)])
+        self._claimed = [claim for claim in self._claimed if id(claim[0]) not in returned]
+
+    def _releasing(self) -> Exchange[None]:
+        yield Request([self._release(-1)])
+
+    def _interrupting(self) -> Exchange[None]:
+        self._interrupted.set()
+        yield Request(ringing(self._wake()))
+
+    def _cleared(self) -> list[bytes]:
+        return [self._release(-1)] if self._is_stale else []
+
+    def _release(self, known: int) -> bytes:
+        return RELEASE.call([self._claims(), self._layer.keys.slots], self._name, known)
+
+    def _restore(self) -> list[bytes]:
+        if not self._claimed:
+            return []
+        elements = [element for _, element in reversed(self._claimed)]
+        now = struct.pack(">d", self._layer.clock())
+        return [pack("LPUSH", self._claims(), *elements), pack("HSET", self._layer.keys.slots, self._name, now)]
+
+    def _claims(self) -> str:
+        return self._layer.keys.claims + self._name
+
+    def _wake(self) -> str:
+        return self._layer.keys.wake(self._name)
+
+    # -- connections -----------------------------------------------------------------------------------------------
+
+    def _lent(self) -> Connection:
+        if self._connection is None:
+            self._connection = connection = self._layer.connections.lend()
+            connection.welcome = lambda link: _end_of(connection.lost)
+            connection.pause = self._interrupted.wait
+        return self._connection
+
+    def _alent(self) -> LoopConnection:
+        loop = asyncio.get_running_loop()
+        if self._loop_connection is None or self._loop_connection.loop is not loop:
+            self._loop_connection = connection = self._layer.connections.alend()
+            connection.welcome = lambda link: _end_of(connection.lost)
+        return self._loop_connection
+
+    def _give_back(self) -> None:
+        if self._connection is not None:
+            self._layer.connections.take_back(self._connection)
+        if self._loop_connection is not None:
+            self._layer.connections.atake_back(self._loop_connection)
+        self._connection = self._loop_connection = None
+
+
+def ringing(wake: str) -> list[bytes]:
+    """Return the commands that end the wait for ``wake``."""
+    return [pack("RPUSH", wake, ""), pack("EXPIRE", wake, WAKE_LIFETIME)]
+
+
+def _end_of(lost: int) -> list[bytes]:
+    """Return the command that ends a link which the server may not know to be lost, and which may still take."""
+    return [pack("CLIENT", "KILL", "ID", lost)] if lost else []

@@ -1,0 +1,52 @@
+"""Exchanges over a connection that is a list."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from channel_layers.exceptions import LayerUnavailable
+from channel_layers.redis.exchange import Exchange, Request, arun, run
+from channel_layers.redis.protocol import Replies
+
+
+def steps() -> Exchange[list[object]]:
+    """Say two things; say the second once more where it fails."""
+    first = yield Request([b"one"])
+    try:
+        second = yield Request([b"two"], 5.0)
+    except LayerUnavailable as error:
+        second = yield Request([str(error).encode()])
+    return [*first, *second]
+
+
+def answer(request: Request) -> Replies:
+    """Answer in capitals, or fail."""
+    if request.commands == [b"two"]:
+        raise LayerUnavailable("three")
+    return [command.upper() for command in request.commands]
+
+
+async def answer_later(request: Request) -> Replies:
+    """As :func:`answer`, from a loop."""
+    await asyncio.sleep(0)
+    return answer(request)
+
+
+def test_an_exchange_is_carried_out_by_threads_and_loops() -> None:
+    """It is sent the replies, told of a failure where it asked, and its result is returned."""
+    assert run(steps(), answer) == [b"ONE", b"THREE"]
+    assert asyncio.run(arun(steps(), answer_later)) == [b"ONE", b"THREE"]
+
+
+def test_a_failure_that_is_not_handled_is_raised() -> None:
+    """An exchange need not know of failures."""
+
+    def short() -> Exchange[None]:
+        yield Request([b"two"])
+
+    with pytest.raises(LayerUnavailable, match="three"):
+        run(short(), answer)
+    with pytest.raises(LayerUnavailable, match="three"):
+        asyncio.run(arun(short(), answer_later))

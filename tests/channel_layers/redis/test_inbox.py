@@ -1,0 +1,223 @@
+"""Reading an inbox."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from channel_layers import codec
+from channel_layers.exceptions import LayerUnavailable
+from channel_layers.inbox import VACANCY, Delivery
+from channel_layers.redis import RedisChannelLayer
+from channel_layers.redis.exchange import Exchange, Request
+from channel_layers.redis.inbox import LIFETIME, READ_SIZE, RedisInbox
+from channel_layers.redis.protocol import pack
+from tests.channel_layers.redis.server import RedisServer, auntil, until
+
+PATIENCE = 10.0
+NewLayer = Callable[..., RedisChannelLayer]
+
+
+@pytest.fixture
+def inbox(new_layer: NewLayer) -> RedisInbox:
+    """The inbox that is read."""
+    return new_layer().open_inbox("test.reply")
+
+
+def bounded(main: Coroutine[Any, Any, None]) -> None:
+    """Run ``main`` in a loop, in bounded time."""
+
+    async def limited() -> None:
+        async with asyncio.timeout(PATIENCE):
+            await main
+
+    asyncio.run(limited())
+
+
+def numbers(deliveries: list[Delivery]) -> list[int]:
+    """Return the contents of ``deliveries``."""
+    return [codec.decode(envelope.content)["n"] for _, envelope in deliveries]
+
+
+def length(layer: RedisChannelLayer, inbox: RedisInbox) -> int:
+    """Return how many entries the server holds for ``inbox``."""
+    return int(layer.say([pack("XLEN", layer.keys.stream(inbox.name))])[0])
+
+
+# -- reading -------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_read_is_deleted(layer: RedisChannelLayer, inbox: RedisInbox) -> None:
+    """At once by a thread, and in the same turn of its loop by a coroutine that has not read on."""
+    channel = inbox.new_channel()
+    layer.send_many([(channel, {"n": n}) for n in range(3)])
+    assert numbers(inbox.receive(0)) == [0, 1, 2]
+    assert length(layer, inbox) == 0
+    layer.send_many([(channel, {"n": n}) for n in range(3)])
+
+    async def main() -> None:
+        assert numbers(await inbox.areceive()) == [0, 1, 2]
+        await auntil(lambda: not length(layer, inbox))
+
+    bounded(main())
+
+
+def test_more_than_one_read_holds_comes_in_several(layer: RedisChannelLayer, inbox: RedisInbox) -> None:
+    """A reader that was away for long is not handed everything at once."""
+    channel = inbox.new_channel()
+    layer.send_many([(channel, {"n": n}) for n in range(READ_SIZE + 5)])
+    assert [len(inbox.receive(0)) for _ in range(3)] == [READ_SIZE, 5, 0]
+
+
+def test_threads_and_coroutines_may_take_turns(layer: RedisChannelLayer, inbox: RedisInbox) -> None:
+    """What a thread reads while a cancelled coroutine's read is under way is not read twice."""
+    channel = inbox.new_channel()
+
+    async def main() -> None:
+        waiting = asyncio.create_task(inbox.areceive())
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        layer.send(channel, {"n": 1})
+        assert numbers(inbox.receive(0)) == [1]
+        layer.send(channel, {"n": 2})
+        found: list[int] = []
+        while not found:
+            found += numbers(await inbox.areceive())
+        assert found == [2]
+
+    bounded(main())
+
+
+def test_each_loop_reads_with_connections_of_its_own(layer: RedisChannelLayer, inbox: RedisInbox) -> None:
+    """An inbox outlives the loop that read it, also one that ended in the middle of a read."""
+    channel = inbox.new_channel()
+
+    async def give_up() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await inbox.areceive()
+
+    async def read() -> None:
+        layer.send(channel, {"n": 1})
+        assert numbers(await inbox.areceive()) == [1]
+
+    bounded(give_up())
+    bounded(read())
+    inbox.close()
+
+
+def test_an_entry_that_is_no_envelope_is_counted(layer: RedisChannelLayer, inbox: RedisInbox) -> None:
+    """What nobody can read ends no delivery: those behind it arrive."""
+    channel = inbox.new_channel()
+    layer.say([pack("XADD", layer.keys.stream(inbox.name), "*", "d", b"\xc1")])
+    layer.send(channel, {"n": 1})
+    assert numbers(inbox.receive(0)) == [1]
+    assert inbox._layer.losses.counts == {"entry unreadable": 1}
+
+
+def test_a_read_without_a_server_gives_up_in_time(own_server: RedisServer, new_layer: NewLayer) -> None:
+    """A thread that waits up to some time is told when it is over."""
+    inbox = new_layer(hosts=own_server.url, timeout=0.05).open_inbox("test.reply")
+    own_server.kill()
+    for timeout in (0, 0.1):
+        with pytest.raises(LayerUnavailable):
+            inbox.receive(timeout)
+
+
+def test_a_server_that_refuses_is_asked_again(own_server: RedisServer, new_layer: NewLayer) -> None:
+    """A reader in a loop outlasts errors, which are counted; one in a thread is told."""
+    layer = new_layer(hosts=own_server.url)
+    inbox = layer.open_inbox("test.reply")
+    channel = inbox.new_channel()
+    stream = layer.keys.stream(inbox.name)
+    layer.say([pack("DEL", stream), pack("SET", stream, "x")])
+    with pytest.raises(LayerUnavailable, match="WRONGTYPE"):
+        inbox.receive(0)
+
+    async def main() -> None:
+        reading = asyncio.create_task(inbox.areceive())
+        await auntil(lambda: layer.losses.counts["inbox not read"])
+        await layer.connections.arun(mending())
+        await layer.asend(channel, {"n": 1})
+        assert numbers(await reading) == [1]
+
+    def mending() -> Exchange[None]:
+        yield Request([pack("DEL", stream), inbox.opening()])
+
+    bounded(main())
+
+
+# -- living --------------------------------------------------------------------------------------------------------
+
+
+def test_an_inbox_lives_as_long_as_its_process(layer: RedisChannelLayer, inbox: RedisInbox) -> None:
+    """Each heartbeat and each read lets it live on."""
+    stream = layer.keys.stream(inbox.name)
+    channel = inbox.new_channel()
+
+    def read() -> None:
+        layer.send(channel, {})
+        inbox.receive(0)
+
+    for renew in (inbox.beat, inbox.reannounce, read):
+        layer.say([pack("EXPIRE", stream, 5)])
+        renew()
+        assert LIFETIME - 5 < layer.say([pack("TTL", stream)])[0] <= LIFETIME
+
+
+def test_a_group_is_not_withdrawn_before_the_inbox_is_read_to_its_end(
+    layer: RedisChannelLayer, new_layer: NewLayer
+) -> None:
+    """In a loop: not while what came is being handled, and then with the next heartbeat."""
+    now = 1000.0
+    inbox = new_layer(clock=lambda: now).open_inbox("test.reply")
+    inbox._vacant["g"] = now
+
+    async def main() -> None:
+        nonlocal now
+        layer.say([pack("HSET", layer.keys.group("g"), inbox.name, "1.0")])
+        now += VACANCY
+        inbox.beat()
+        assert inbox._vacant == {"g": 1000.0}
+        reading = asyncio.create_task(inbox.areceive())
+        await auntil(lambda: blocked_clients_of(layer))
+        inbox.beat()
+        await auntil(lambda: layer.say([pack("EXISTS", layer.keys.group("g"))]) == [0])
+        reading.cancel()
+
+    def blocked_clients_of(layer: RedisChannelLayer) -> bool:
+        return b"cmd=xread" in layer.say([pack("CLIENT", "LIST")])[0]
+
+    bounded(main())
+
+
+def test_what_is_posted_without_a_server_is_logged(
+    own_server: RedisServer, new_layer: NewLayer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A heartbeat in a loop raises nothing: what it said is said again after the reconnect."""
+    layer = new_layer(hosts=own_server.url, timeout=0.05)
+    inbox = layer.open_inbox("test.reply")
+
+    async def main() -> None:
+        own_server.kill()
+        inbox.beat()
+        await auntil(lambda: not layer._posting)
+
+    bounded(main())
+    assert "cannot be reached, tried for" in caplog.text
+
+
+def test_a_waiting_reader_uses_one_connection(server: RedisServer, inbox: RedisInbox) -> None:
+    """And the server does the waiting."""
+
+    async def main() -> None:
+        reading = asyncio.create_task(inbox.areceive())
+        await asyncio.to_thread(until, server.blocked)
+        reading.cancel()
+
+    bounded(main())

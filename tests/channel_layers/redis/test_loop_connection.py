@@ -1,0 +1,170 @@
+"""The connections of event loops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from channel_layers.exceptions import LayerUnavailable
+from channel_layers.redis.address import read_hosts
+from channel_layers.redis.connector import Connector
+from channel_layers.redis.exchange import Request
+from channel_layers.redis.loop_connection import LoopConnection
+from channel_layers.redis.protocol import pack
+from tests.channel_layers.redis.server import RedisServer
+
+PATIENCE = 10.0
+Work = Callable[[LoopConnection], Awaitable[None]]
+
+
+def with_connection(server: RedisServer, work: Work, timeout: float = PATIENCE) -> None:
+    """Do ``work`` with a connection, in a loop, in bounded time."""
+
+    async def main() -> None:
+        async with asyncio.timeout(PATIENCE), opened(server, timeout) as connection:
+            await work(connection)
+
+    asyncio.run(main())
+
+
+@asynccontextmanager
+async def opened(server: RedisServer, timeout: float) -> AsyncIterator[LoopConnection]:
+    """A connection to ``server`` that is closed in the end."""
+    connection = LoopConnection(Connector(read_hosts(server.url), "test", timeout))
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def test_requests_are_answered_in_their_order(server: RedisServer) -> None:
+    """Many tasks ask at once over one link, and each has its own answers."""
+
+    async def work(connection: LoopConnection) -> None:
+        asked = [connection.ask(Request([pack("ECHO", n), pack("ECHO", -n)])) for n in range(50)]
+        answers = await asyncio.gather(*asked)
+        assert answers == [[b"%d" % n, b"%d" % -n] for n in range(50)]
+
+    with_connection(server, work)
+
+
+def test_what_the_socket_has_no_room_for_follows(server: RedisServer) -> None:
+    """Requests and answers larger than any buffer arrive whole, those behind them too."""
+
+    async def work(connection: LoopConnection) -> None:
+        large = bytes(8 * 1024 * 1024)
+        asked = [connection.ask(Request([pack("ECHO", large)])) for _ in range(3)]
+        asked.append(connection.ask(Request([pack("PING")])))
+        answers = await asyncio.gather(*asked)
+        assert answers == [[large]] * 3 + [[b"PONG"]]
+        assert await connection.ask(Request([pack("PING")])) == [b"PONG"]
+
+    with_connection(server, work)
+
+
+def test_a_cancelled_request_harms_no_other(server: RedisServer) -> None:
+    """Its answer is dropped when it comes, and the others have theirs."""
+
+    async def work(connection: LoopConnection) -> None:
+        await connection.ask(Request([pack("PING")]))
+        cancelled = asyncio.create_task(connection.ask(Request([pack("ECHO", "x")])))
+        other = asyncio.create_task(connection.ask(Request([pack("ECHO", "y")])))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        assert await other == [b"y"]
+        assert cancelled.cancelled()
+
+    with_connection(server, work)
+
+
+def test_no_answer_is_not_waited_for_without_end(server: RedisServer) -> None:
+    """After its time a request fails, the link is given up, and the next request has another."""
+
+    async def work(connection: LoopConnection) -> None:
+        with pytest.raises(LayerUnavailable, match="did not answer within"):
+            await connection.ask(Request([pack("BLPOP", "test_loop_nothing", 0)]))
+        assert connection.lost > 0
+        assert await connection.ask(Request([pack("PING")])) == [b"PONG"]
+
+    with_connection(server, work, timeout=0.1)
+
+
+def test_whoever_waits_is_told_when_the_link_ends(own_server: RedisServer) -> None:
+    """Every request under way fails, and what is sent to a server that is gone fails as well."""
+
+    async def work(connection: LoopConnection) -> None:
+        await connection.ask(Request([pack("PING")]))
+        asked = [asyncio.create_task(connection.ask(Request([pack("BLPOP", "a", 0)], None))) for _ in range(2)]
+        await asyncio.sleep(0)
+        own_server.kill()
+        for result in await asyncio.gather(*asked, return_exceptions=True):
+            assert isinstance(result, LayerUnavailable)
+        connection.post([pack("PING")])
+        with pytest.raises(LayerUnavailable, match="cannot be reached"):
+            await connection.ask(Request([pack("PING")]))
+
+    with_connection(own_server, work, timeout=0.1)
+
+
+def test_a_write_to_a_link_that_has_just_ended(own_server: RedisServer) -> None:
+    """The loop has not heard of the end yet: the request fails, with or without somebody who waits for it."""
+
+    async def work(connection: LoopConnection) -> None:
+        await connection.ask(Request([pack("PING")]))
+        own_server.kill()
+        with pytest.raises(LayerUnavailable, match="did not answer"):
+            await connection.ask(Request([pack("PING")]))
+        own_server.start()
+        await connection.ask(Request([pack("PING")]))
+        own_server.kill()
+        connection.post([pack("PING")])
+
+    with_connection(own_server, work, timeout=1.0)
+
+
+def test_connecting_can_be_cancelled(own_server: RedisServer) -> None:
+    """A task that is cancelled while it connects leaves no thread that goes on trying, and no link."""
+
+    async def work(connection: LoopConnection) -> None:
+        own_server.kill()
+        asking = asyncio.create_task(connection.ask(Request([pack("PING")])))
+        await asyncio.sleep(0.05)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        own_server.start()
+        assert await connection.ask(Request([pack("PING")])) == [b"PONG"]
+
+    with_connection(own_server, work)
+
+
+def test_a_link_made_for_a_task_that_was_cancelled_is_closed(server: RedisServer) -> None:
+    """Nobody else knows of it."""
+
+    async def work(connection: LoopConnection) -> None:
+        asking = asyncio.create_task(connection.ask(Request([pack("PING")])))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    with_connection(server, work)
+
+
+def test_a_connection_of_a_loop_that_has_ended_can_be_closed(server: RedisServer) -> None:
+    """Also with requests that nobody will ever answer."""
+    kept: list[LoopConnection] = []
+
+    async def main() -> None:
+        connection = LoopConnection(Connector(read_hosts(server.url), "test", PATIENCE))
+        kept.append(connection)
+        await connection.ask(Request([pack("PING")]))
+        connection.post([pack("BLPOP", "a", 0)])
+
+    asyncio.run(main())
+    kept[0].close()
+    assert kept[0].run is None

@@ -1,0 +1,457 @@
+"""The layer on Redis while its server crashes, restarts, forgets and cuts connections."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from channel_layers import codec
+from channel_layers.envelope import EVENT, GROUP, MESSAGE, Envelope, done
+from channel_layers.exceptions import LayerUnavailable
+from channel_layers.inbox import Inbox
+from channel_layers.redis import RedisChannelLayer, connection
+from channel_layers.redis.protocol import pack
+from channel_layers.registry import Announcement
+from channel_layers.slot import Slot
+from tests.channel_layers.redis.server import RedisServer, until
+
+PATIENCE = 20.0
+KIND = "test.reply"
+LINES = "channel_layers"
+
+NewLayer = Callable[..., RedisChannelLayer]
+
+
+@pytest.fixture
+def new_layer(own_server: RedisServer) -> Iterator[NewLayer]:
+    """Layers on a server that the test may end."""
+    made: list[RedisChannelLayer] = []
+
+    def new(**options: Any) -> RedisChannelLayer:
+        made.append(RedisChannelLayer(hosts=own_server.url, prefix="test:", **options))
+        return made[-1]
+
+    yield new
+    for layer in made:
+        layer.close()
+
+
+@pytest.fixture(autouse=True)
+def _every_link_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However little time has passed between two requests of a test."""
+    monkeypatch.setattr(connection, "IDLE", 0.0)
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    """Threads for what waits."""
+    with ThreadPoolExecutor(8) as pool:
+        yield pool
+
+
+def contents(inbox: Inbox, n: int) -> list[Any]:
+    """Return the contents of the next messages in ``inbox``, at least ``n`` of them."""
+    found: list[Any] = []
+    deadline = time.monotonic() + PATIENCE
+    while len(found) < n:
+        assert time.monotonic() < deadline
+        found += [codec.decode(e.content) for _, e in inbox.receive(PATIENCE) if e.kind in (MESSAGE, GROUP)]
+    return found
+
+
+def take(slot: Slot, channel: str) -> list[Any]:
+    """Return the contents of what a slot takes from ``channel``, and settle it."""
+    deadline = time.monotonic() + PATIENCE
+    while not (taken := slot.take({channel: 16}, 16, PATIENCE)):
+        assert time.monotonic() < deadline
+    slot.settle([])
+    return [codec.decode(envelope.content) for envelope in taken]
+
+
+# -- verbs ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_send_without_a_server_fails_after_a_bounded_time(own_server: RedisServer, new_layer: NewLayer) -> None:
+    """LayerUnavailable names the address and how long was tried."""
+    layer = new_layer(timeout=0.2)
+    own_server.kill()
+    begun = time.monotonic()
+    with pytest.raises(LayerUnavailable, match=rf"{own_server.url}\?db=0 cannot be reached, tried for 0\.\d s"):
+        layer.send("a", {})
+    assert time.monotonic() - begun < PATIENCE
+    with pytest.raises(LayerUnavailable, match="cannot be reached"):
+        asyncio.run(layer.asend("a", {}))
+
+
+def test_a_send_whose_answer_is_lost_is_not_repeated(own_server: RedisServer, new_layer: NewLayer) -> None:
+    """It raises, says that it may have arrived, and arrives at most once."""
+    layer = new_layer(timeout=0.2)
+    layer.send("a", {"n": 0})
+    with own_server.paused(), pytest.raises(LayerUnavailable, match=r"did not answer within 0\.\d s .* not sent again"):
+        layer.send("a", {"n": 1})
+    assert layer.depth("a") == 2
+
+    async def main() -> None:
+        await layer.asend("a", {"n": 2})
+        with own_server.paused(), pytest.raises(LayerUnavailable, match="did not answer within"):
+            await layer.asend("a", {"n": 3})
+        await layer.asend("b", {})
+
+    asyncio.run(main())
+    assert layer.depth("a") == 4
+
+
+def test_others_do_not_wait_for_ever_behind_a_verb_that_hangs(
+    own_server: RedisServer, layer: RedisChannelLayer, new_layer: NewLayer, pool: ThreadPoolExecutor
+) -> None:
+    """Whoever cannot have the connection in time is told so."""
+    layer = new_layer(timeout=0.3)
+    layer.send("a", {})
+    with own_server.paused():
+        hanging = [pool.submit(layer.send, "a", {}) for _ in range(3)]
+        errors = [str(sent.exception(PATIENCE)) for sent in hanging]
+    assert any("was busy for 0.3 s" in error for error in errors)
+    assert any("did not answer" in error for error in errors)
+
+
+def test_a_send_waits_for_a_server_that_restarts(
+    own_server: RedisServer, layer: RedisChannelLayer, pool: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A short outage costs a sender some time and no error, and leaves one log line each way."""
+    layer.send("a", {"n": 1})
+    own_server.kill()
+    with caplog.at_level(logging.WARNING, LINES):
+        sending = pool.submit(layer.send, "a", {"n": 2})
+        until(lambda: caplog.records)
+        own_server.start()
+        sending.result(PATIENCE)
+    assert layer.receive(["a"]) == ("a", {"n": 2})
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line.partition("?db=0 ")[2][:7] for line in lines] == ["cannot ", "is back"]
+
+
+def test_a_connection_that_was_closed_while_idle_costs_nothing(
+    own_server: RedisServer, layer: RedisChannelLayer
+) -> None:
+    """What the server closed before the next verb is opened again before anything is sent."""
+    layer.send("a", {"n": 1})
+    own_server.ask("CLIENT", "KILL", "TYPE", "normal")
+    layer.send("a", {"n": 2})
+    assert layer.depth("a") == 2
+
+
+def test_a_closed_connection_of_a_loop_is_opened_again(own_server: RedisServer, layer: RedisChannelLayer) -> None:
+    """As above, for coroutines, once the loop has heard of it."""
+
+    async def main() -> None:
+        await layer.asend("a", {"n": 1})
+        own_server.ask("CLIENT", "KILL", "TYPE", "normal")
+        await asyncio.sleep(0.01)
+        await layer.asend("a", {"n": 2})
+
+    asyncio.run(main())
+    assert layer.depth("a") == 2
+
+
+def test_scripts_that_the_server_forgot_are_loaded_again(own_server: RedisServer, layer: RedisChannelLayer) -> None:
+    """``SCRIPT FLUSH`` goes unnoticed, in threads and in loops."""
+    layer.send("a", {"n": 1})
+    own_server.ask("SCRIPT", "FLUSH")
+    layer.send_many([("a", {"n": 2}), ("b", {"n": 3})])
+
+    async def main() -> None:
+        await layer.asend("a", {"n": 4})
+        own_server.ask("SCRIPT", "FLUSH")
+        await layer.asend_many([("a", {"n": 5}), ("b", {"n": 6})])
+
+    asyncio.run(main())
+    assert (layer.depth("a"), layer.depth("b")) == (4, 2)
+
+
+def test_an_error_of_the_server_is_named(own_server: RedisServer, layer: RedisChannelLayer) -> None:
+    """A server that is full or read-only says why, and so do we."""
+    own_server.ask("CONFIG", "SET", "maxmemory", 1)
+    with pytest.raises(LayerUnavailable, match=r"refused: .*maxmemory"):
+        layer.send("a", {})
+    own_server.ask("CONFIG", "SET", "maxmemory", 0)
+    layer.send("a", {})
+
+
+# -- slots ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_waiting_take_outlasts_a_restart(
+    own_server: RedisServer, layer: RedisChannelLayer, new_layer: NewLayer, pool: ThreadPoolExecutor
+) -> None:
+    """A slot that waits for ever is there again when the server is."""
+    with layer.open_slot() as slot:
+        taking = pool.submit(take, slot, "a")
+        until(own_server.blocked)
+        own_server.kill()
+        own_server.start()
+        new_layer().send("a", {"n": 1})
+        assert taking.result(PATIENCE) == [{"n": 1}]
+
+
+def test_an_interrupt_ends_a_take_during_an_outage(
+    own_server: RedisServer, layer: RedisChannelLayer, pool: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A worker can be stopped while the layer is away."""
+    with layer.open_slot() as slot, caplog.at_level(logging.WARNING, LINES):
+        taking = pool.submit(slot.take, {"a": 1}, 1, None)
+        until(own_server.blocked)
+        own_server.kill()
+        until(lambda: caplog.records)
+        slot.interrupt()
+        assert taking.result(PATIENCE) == []
+
+
+def test_a_take_gives_up_after_its_timeout_during_an_outage(own_server: RedisServer, new_layer: NewLayer) -> None:
+    """A take with a time limit tells that the layer is away."""
+    layer = new_layer(timeout=0.1)
+    own_server.kill()
+    with layer.open_slot() as slot, pytest.raises(LayerUnavailable):
+        slot.take({"a": 1}, 1, 0)
+
+
+def test_what_was_taken_when_the_answer_was_lost_is_taken_again(
+    own_server: RedisServer, layer: RedisChannelLayer
+) -> None:
+    """A message that the server had claimed for a slot that never heard of it comes with the next take."""
+    layer.send_many([("a", {"n": n}) for n in range(3)])
+    with layer.open_slot() as slot:
+        assert len(slot.take({"a": 1}, 1, 0)) == 1
+        script = slot._script({"a": 1}, 1)[1]  # what a take sends; its answer goes to somebody else here
+        layer.say([script])
+        taken = slot.take({"a": 1}, 1, 0)
+        assert [codec.decode(envelope.content)["n"] for envelope in taken] == [1, 2]
+        slot.settle([])
+        assert slot.take({"a": 1}, 1, 0) == []
+
+
+def test_messages_survive_killed_connections(
+    own_server: RedisServer, layer: RedisChannelLayer, new_layer: NewLayer, pool: ThreadPoolExecutor
+) -> None:
+    """However often the server cuts the connections of slots that wait, each message is taken once."""
+    sender, stopped = new_layer(), threading.Event()
+    found: list[int] = []
+
+    def work() -> None:
+        with layer.open_slot() as slot:
+            while not stopped.is_set():
+                taken = slot.take({"a": 4}, 4, 0.05)
+                found.extend(codec.decode(envelope.content)["n"] for envelope in taken)
+                with suppress(LayerUnavailable):
+                    slot.settle([])
+
+    workers = [pool.submit(work) for _ in range(3)]
+    for n in range(100):
+        sender.send("a", {"n": n})
+        if n % 5 == 0:
+            cut_others(own_server, sender)
+    until(lambda: len(found) >= 100)
+    stopped.set()
+    for worker in workers:
+        worker.result(PATIENCE)
+    assert sorted(found) == list(range(100))
+
+
+def cut_others(server: RedisServer, spared: RedisChannelLayer) -> None:
+    """Cut every connection but those of ``spared``."""
+    for line in server.ask("CLIENT", "LIST").decode().splitlines():
+        fields = dict(part.split("=", 1) for part in line.split() if "=" in part)
+        if fields.get("name") not in (None, "", f"channels-{spared.process}"):
+            server.ask("CLIENT", "KILL", "ID", fields["id"])
+
+
+@pytest.mark.parametrize("is_stale", [False, True])
+def test_a_settle_whose_answer_is_lost_ends_the_claims(
+    own_server: RedisServer, new_layer: NewLayer, is_stale: bool
+) -> None:
+    """The messages were handled: they are neither taken again nor held, whether the server heard of it or not."""
+    layer, other = new_layer(timeout=0.2), new_layer()
+    layer.send_many([("a", {"n": 1}), ("a", {"n": 2})])
+    with layer.open_slot() as slot:
+        slot.take({"a": 1}, 1, 0)
+        claims = other.say([pack("LRANGE", slot._claims(), 0, -1)])[0]
+        with own_server.paused(), pytest.raises(LayerUnavailable):
+            slot.settle([layer.message("b", {})])
+        other.depth("b")
+        if is_stale:
+            other.say([pack("LPUSH", slot._claims(), *claims)])
+        assert [codec.decode(envelope.content) for envelope in slot.take({"a": 1}, 1, 0)] == [{"n": 2}]
+        assert other.say([pack("LLEN", slot._claims())]) == [1]
+
+
+def test_a_slot_that_is_closed_without_a_server(
+    own_server: RedisServer, new_layer: NewLayer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its claims are counted here, and end on the server when its process is found dead."""
+    layer = new_layer(timeout=0.1)
+    layer.send("a", {})
+    slot = layer.open_slot()
+    slot.take({"a": 1}, 1, 0)
+    own_server.kill()
+    slot.close()
+    assert layer.losses.counts == {"worker died": 1}
+    assert "could not give up its claims" in caplog.text
+
+
+# -- inboxes -------------------------------------------------------------------------------------------------------
+
+
+def test_an_inbox_loses_and_doubles_nothing_when_its_connections_break(
+    own_server: RedisServer, layer: RedisChannelLayer, new_layer: NewLayer
+) -> None:
+    """Whatever the reader's connections suffer, every entry arrives once and in order."""
+    sender, inbox = new_layer(), layer.inbox(KIND)
+    channel = inbox.new_channel()
+
+    async def read() -> list[int]:
+        found: list[int] = []
+        async with asyncio.timeout(PATIENCE):
+            while len(found) < 200:
+                found += [codec.decode(envelope.content)["n"] for _, envelope in await inbox.areceive()]
+        return found
+
+    async def main() -> list[int]:
+        reading = asyncio.create_task(read())
+        for n in range(200):
+            await sender.asend(channel, {"n": n})
+            if n % 10 == 0:
+                cut_others(own_server, sender)
+        return await reading
+
+    assert asyncio.run(main()) == list(range(200))
+
+
+@pytest.mark.parametrize("is_in_loop", [False, True])
+def test_groups_are_registered_again_after_a_restart(
+    own_server: RedisServer, layer: RedisChannelLayer, new_layer: NewLayer, pool: ThreadPoolExecutor, is_in_loop: bool
+) -> None:
+    """A server that lost its memory learns of inboxes and groups from those who hold the members."""
+    inbox = layer.inbox(KIND)
+    channel = inbox.new_channel()
+    layer.group_add("g", channel)
+    assert inbox.receive(0) == []
+    reading = pool.submit(arrived, inbox) if is_in_loop else pool.submit(contents, inbox, 1)
+    until(own_server.blocked)
+    own_server.kill()
+    own_server.start()
+    until(lambda: b"test:{group:g}" in own_server.ask("KEYS", "*"))
+    sender = new_layer()
+    sender.send_group("g", {"n": 1})
+    assert reading.result(PATIENCE) == [{"n": 1}]
+    sender.send(channel, {"n": 2})
+    assert contents(inbox, 1) == [{"n": 2}]
+
+
+def arrived(inbox: Inbox) -> list[Any]:
+    """Return the contents of what a coroutine receives next."""
+
+    async def main() -> list[Any]:
+        async with asyncio.timeout(PATIENCE):
+            while not (deliveries := await inbox.areceive()):
+                pass
+        return [codec.decode(envelope.content) for _, envelope in deliveries]
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize("is_in_loop", [False, True])
+def test_an_event_is_not_sent_before_its_answer_has_an_inbox(
+    own_server: RedisServer, layer: RedisChannelLayer, new_layer: NewLayer, is_in_loop: bool
+) -> None:
+    """After a restart the first write makes sure of the inboxes, whether their reader is back or not."""
+    inbox = layer.inbox(KIND)
+    owner = inbox.new_channel()
+    own_server.kill()
+    own_server.start()
+    event = Envelope(EVENT, "a", codec.encode({}), owner, 1)
+    assert (asyncio.run(layer.awrite([event])) if is_in_loop else layer.write([event])) == []
+    worker = new_layer()
+    with worker.open_slot() as slot:
+        assert len(slot.take({"a": 1}, 1, PATIENCE)) == 1
+        slot.settle([worker.message(owner, {"n": 1}), done(owner, 1)])
+    assert contents(inbox, 1) == [{"n": 1}]
+
+
+def test_the_next_heartbeat_heals_a_server_that_was_emptied(own_server: RedisServer, layer: RedisChannelLayer) -> None:
+    """After ``FLUSHALL`` the reader finds a mark and registers its groups again."""
+    inbox = layer.inbox(KIND)
+    channel = inbox.new_channel()
+    layer.group_add("g", channel)
+    assert inbox.receive(0) == []
+    own_server.ask("FLUSHALL")
+    layer.send_group("g", {"n": 1})
+    inbox.beat()
+    assert inbox.receive(0) == []
+    layer.send_group("g", {"n": 2})
+    assert contents(inbox, 1) == [{"n": 2}]
+
+
+def test_a_heartbeat_in_a_loop_heals_too(own_server: RedisServer, layer: RedisChannelLayer) -> None:
+    """As above, where the reader is a coroutine that waits."""
+    inbox = layer.inbox(KIND)
+    channel = inbox.new_channel()
+
+    async def main() -> list[Any]:
+        layer.group_add("g", channel)
+        reading = asyncio.create_task(inbox.areceive())
+        assert await reading == []
+        reading = asyncio.create_task(inbox.areceive())
+        await asyncio.sleep(0)
+        own_server.ask("FLUSHALL")
+        inbox.beat()
+        assert await reading == []
+        await layer.asend_group("g", {"n": 2})
+        return await inbox.areceive()
+
+    async def bounded() -> list[Any]:
+        async with asyncio.timeout(PATIENCE):
+            return await main()
+
+    ((channels, envelope),) = asyncio.run(bounded())
+    assert (list(channels), codec.decode(envelope.content)) == ([channel], {"n": 2})
+
+
+# -- processes -----------------------------------------------------------------------------------------------------
+
+
+def test_claims_of_a_dead_process_are_reaped(layer: RedisChannelLayer, new_layer: NewLayer) -> None:
+    """What a process held that has ended is counted by whoever is told of its end."""
+    dead = new_layer()
+    dead.announce(Announcement("w1"))
+    layer.send_many([("a", {}), ("a", {}), ("a", {})])
+    slot = dead.open_slot()
+    assert len(slot.take({"a": 2}, 2, 0)) == 2
+    layer.announce(Announcement("w2"))
+    assert layer.losses.counts.total() == 0
+    layer.withdraw("w1")
+    assert layer.losses.counts == {"worker died": 2}
+    layer.withdraw("w1")
+    assert layer.losses.counts == {"worker died": 2}
+
+
+def test_a_bell_that_was_lost_is_rung_by_the_heartbeat(
+    own_server: RedisServer, layer: RedisChannelLayer, pool: ThreadPoolExecutor
+) -> None:
+    """A message beside which everybody sleeps waits no longer than for the next heartbeat of a worker."""
+    with layer.open_slot() as slot:
+        layer.send("a", {"n": 1})
+        own_server.ask("DEL", "test:{work}bell:a")
+        layer.send("a", {"n": 2})
+        taking = pool.submit(slot._look, {"a": 2}, 2, None, waiting=True)
+        request = next(taking.result(PATIENCE))
+        waiting = pool.submit(layer.connections._ask, request)
+        until(own_server.blocked)
+        layer.announce(Announcement("w1", ("a",)))
+        assert len(waiting.result(PATIENCE)[1][1]) == 2
