@@ -62,6 +62,23 @@ def test_clear_forgets_what_was_read(layer: MemoryChannelLayer, receiver: Receiv
     assert receiver.receive([inbox.name], 0) == (None, None)
 
 
+def test_a_coroutine_receives_from_queues_and_inboxes(layer: MemoryChannelLayer, receiver: Receiver) -> None:
+    """What was read and not returned comes first, without another look."""
+    inbox = layer.inbox("test")
+    channel = inbox.new_channel()
+
+    async def main() -> None:
+        await layer.asend_many([("a", {"n": 0}), (channel, {"n": 1}), (channel, {"n": 2})])
+        assert await receiver.areceive(["a"], None) == ("a", {"n": 0})
+        assert await receiver.areceive([inbox.name], None) == (channel, {"n": 1})
+        assert await receiver.areceive([inbox.name], None) == (channel, {"n": 2})
+        assert await receiver.areceive([inbox.name], 0.001) == (None, None)
+        assert await receiver.areceive([], None) == (None, None)
+
+    asyncio.run(main())
+    assert receiver.receive([], None) == (None, None)
+
+
 def test_a_message_that_cannot_be_decoded_is_settled(layer: MemoryChannelLayer, receiver: Receiver) -> None:
     """It raises once and does not come again, at most once being the rule."""
     layer.write([Envelope(MESSAGE, "a", b"\xc1")])

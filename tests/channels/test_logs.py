@@ -68,7 +68,7 @@ def test_logs_need_those_of_django(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"DEBUG": False, "LOGGING": {}}, True),
         ({"DEBUG": True, "LOGGING": {}}, False),
-        ({"DEBUG": False, "LOGGING": {"version": 1}}, False),
+        ({"DEBUG": False, "LOGGING": {"version": 1, "disable_existing_loggers": False}}, False),
     ],
 )
 def test_lines_about_consumers_are_shown(settings: dict[str, Any], shown: bool) -> None:

@@ -184,7 +184,7 @@ def test_banner_of_django_is_left_alone() -> None:
     """Nothing of ours runs then."""
     stdout = StringIO()
     prepared("--noasgi", stdout=stdout).on_bind(8000)
-    assert "Starting development server" in stdout.getvalue()
+    assert "development server at http" in stdout.getvalue()
     assert "Channel layer" not in stdout.getvalue()
 
 

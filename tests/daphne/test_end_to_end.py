@@ -46,7 +46,7 @@ class Worker(threading.Thread):
         while not self._ends:
             replies: list[Envelope] = []
             for envelope in self._slot.take(dict.fromkeys(USUAL, 16), 16, LIMIT):
-                replies += self._handle(envelope)
+                replies += self._run_one(envelope)
             refused: list[Refused] = self._slot.settle(replies)
             assert refused == []
 
@@ -64,7 +64,7 @@ class Worker(threading.Thread):
             assert self._changed.wait_for(lambda: len(self.seen[channel]) >= number, LIMIT)
             return self.seen[channel]
 
-    def _handle(self, envelope: Envelope) -> list[Envelope]:
+    def _run_one(self, envelope: Envelope) -> list[Envelope]:
         content = codec.decode(envelope.content)
         replies = []
         for each in content if isinstance(content, list) else [content]:

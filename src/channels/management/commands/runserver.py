@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
+from io import StringIO
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django.apps import apps
@@ -18,7 +19,7 @@ from django.conf import settings
 from django.contrib.staticfiles.management.commands.runserver import Command as StaticFilesCommand
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandParser, OutputWrapper
 from django.core.management.commands.runserver import Command as DjangoCommand
 
 from channels import conf
@@ -91,10 +92,17 @@ class Command(Base):
 
     def on_bind(self, server_port: int) -> None:
         """Say what runs where, after Django's own lines."""
+        if not self._development:
+            super().on_bind(server_port)
+            return
+        terminal, lines = self.stdout, StringIO()
+        self.stdout = OutputWrapper(lines)
         super().on_bind(server_port)
-        if self._development:
-            layer, workers = self._development.layer, self._development.workers_text()
-            self.stdout.write(f"Channel layer {layer}, {workers}, HTTP and WebSocket.")
+        self.stdout = terminal
+        layer, workers = self._development.layer, self._development.workers_text()
+        # Django 6.1 calls its server a WSGI server, which this one is not.
+        self.stdout.write(lines.getvalue().replace("WSGI development server", "development server"), ending="")
+        self.stdout.write(f"Channel layer {layer}, {workers}, HTTP and WebSocket.")
 
     def _server_class(self, options: dict[str, Any]) -> type[DevelopmentServer]:
         try:
