@@ -127,7 +127,8 @@ class RedisSlot(Slot):
     ) -> Exchange[list[Envelope]]:
         """Return what could be claimed, after waiting for the bells or at once."""
         channels, script = self._script(wants, limit)
-        request = self._wait(channels, script, deadline) if waiting else Request([*self._cleared(), script])
+        at_once = not waiting or self._is_stale
+        request = Request([*self._cleared(), script]) if at_once else self._wait(channels, script, deadline)
         try:
             *_, reply = yield request
         except Declined:

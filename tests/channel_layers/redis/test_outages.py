@@ -291,6 +291,22 @@ def test_a_settle_whose_answer_is_lost_ends_the_claims(
         assert other.say([pack("LLEN", slot._claims())]) == [1]
 
 
+def test_claims_that_were_settled_stay_so_through_two_losses(layer: RedisChannelLayer) -> None:
+    """After a settle whose answer was lost no take waits, or takes for new what it held, before that was ended."""
+    layer.send("a", {"n": 1})
+    with layer.open_slot() as slot:
+        slot.take({"a": 1}, 1, 0)
+        slot._is_stale, slot._claimed = True, []  # as after a settle that the server has not heard of
+        taking = slot._taking({"a": 1}, 1, None)
+        next(taking)
+        request = taking.throw(LayerUnavailable("the answer was lost"))
+        assert request.wait == 0
+        layer.send("a", {"n": 2})
+        with pytest.raises(StopIteration) as end:
+            taking.send(layer.say(request.commands))
+        assert [codec.decode(envelope.content) for envelope in end.value.value] == [{"n": 2}]
+
+
 def test_a_slot_that_is_closed_without_a_server(
     own_server: RedisServer, new_layer: NewLayer, caplog: pytest.LogCaptureFixture
 ) -> None:
