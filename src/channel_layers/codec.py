@@ -35,7 +35,8 @@ def encode(content: dict[Any, Any]) -> bytes:
     Raises :exc:`InvalidContent` naming the path of the first value that cannot travel.
     """
     if not isinstance(content, dict):
-        raise InvalidContent(f"a message is a dict, not {type(content).__name__}: {_shown(content)}")
+        kind = type(content).__name__
+        raise InvalidContent(f"a message is a dict, not {kind}: {_shown(content)}; to a WebSocket send {{'text': …}}")
     if _plain(content, 0):
         try:
             return _encoder.encode(content)

@@ -162,7 +162,7 @@ def test_send_to_one_reader(use: Use, pattern: str) -> None:
     ("channel", "content", "expected"),
     [
         ("work", "{'a': 1}", "the message is not JSON: Expecting property name .*: \"{'a': 1}\"$"),
-        ("work", "[1]", r"^a message is a dict, not list: \[1\]$"),
+        ("work", "[1]", r"^a message is a dict, not list: \[1\]; "),
         ("wörk", "{}", "^a channel name is made of .* not 'wörk'$"),
         ("work", '{"a": 18446744073709551616}', "64 bits"),
         ("full", "{}", "^channel 'full' is full"),
