@@ -17,6 +17,9 @@ from channel_layers.names import inbox_kind
 
 Headers = list[tuple[bytes, bytes]]
 
+CLOSE_CODES = frozenset({*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)})
+"""Codes that a WebSocket close frame may carry (RFC 6455 section 7.4; 1012 to 1014 from IANA's registry)."""
+
 WEBSOCKET_KIND = "websocket.send"
 HTTP_KIND = "http.response"
 
@@ -175,7 +178,7 @@ def _check_close(close: object) -> None:
     if isinstance(close, bool) or close is None or close == 0:
         return
     assert isinstance(close, int)
-    if not (3000 <= close <= 4999 or (1000 <= close <= 1014 and close not in (1004, 1005, 1006))):
+    if close not in CLOSE_CODES:
         raise InvalidContent(
             f"close code {close} cannot be sent: use True (1000), 1000-1003, 1007-1014, or your own in 3000-4999"
         )

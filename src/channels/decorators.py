@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from inspect import iscoroutinefunction
 from typing import Any, TypeVar, cast
 
 from channels.message import Message
-from channels.routing import name_of
+from channels.routing import is_async, name_of
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -37,14 +36,10 @@ class Scope:
 
 def around(consumer: C, scope: Scope) -> C:
     """Return ``consumer`` with ``scope`` around each of its calls; it keeps its name and its metadata."""
-    run = (_async_wrapper if _is_async(consumer) else _wrapper)(consumer, scope)
+    run = (_async_wrapper if is_async(consumer) else _wrapper)(consumer, scope)
     if not hasattr(consumer, "__qualname__"):  # a functools.partial, or an object that is called
         run.__module__, _, run.__qualname__ = name_of(consumer).rpartition(".")
     return cast("C", run)
-
-
-def _is_async(consumer: Callable[..., Any]) -> bool:
-    return iscoroutinefunction(consumer) or iscoroutinefunction(getattr(consumer, "__call__", None))  # noqa: B004 - of an instance
 
 
 def _wrapper(consumer: Callable[..., Any], scope: Scope) -> Callable[..., Any]:

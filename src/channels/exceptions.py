@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from channel_layers.messages import CLOSE_CODES
+
 if TYPE_CHECKING:
     from channels.message import Message
-
-CLOSE_CODES = frozenset({*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)})
-"""Codes that an application may close a WebSocket with (RFC 6455 section 7.4 and the IANA registry)."""
 
 
 class _Described(Exception):

@@ -83,7 +83,7 @@ class Route:
         self.channels = _channel_names(channels)
         self.consumer = _loaded_consumer(consumer)
         self.name = name_of(self.consumer)
-        self.is_async = _is_async(self.consumer)
+        self.is_async = is_async(self.consumer)
         self.ordered = ordered
         self.filters = {key: compile_filter(key, pattern) for key, pattern in filters.items()}
         self._matchers = tuple((key, pattern.match, bool(pattern.groups)) for key, pattern in self.filters.items())
@@ -264,7 +264,8 @@ class Router:
         self._by_channel = by_channel
 
 
-def _is_async(consumer: Consumer) -> bool:
+def is_async(consumer: Consumer) -> bool:
+    """Return whether ``consumer`` is an ``async def`` function, or an object whose call is one."""
     return iscoroutinefunction(consumer) or iscoroutinefunction(getattr(consumer, "__call__", None))  # noqa: B004 - of an instance
 
 

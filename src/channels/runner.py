@@ -71,7 +71,7 @@ class Runner:
         try:
             content = codec.decode(envelope.content)
         except codec.DecodeError as error:
-            self._layer.losses.note("undecodable", f"a message on {envelope.target!r} cannot be decoded: {error}")
+            self._layer.losses.count("undecodable", f"a message on {envelope.target!r} cannot be decoded: {error}")
             return []
         return content if type(content) is list else [content]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from codecs import utf_8_decode
 from dataclasses import dataclass
 
+from channel_layers.messages import CLOSE_CODES
+
 try:
     from websockets.speedups import apply_mask
 except ImportError:  # wheels without the C extension
@@ -307,7 +309,7 @@ def _parse_close(payload: bytes) -> Close:
     if len(payload) == 1:
         raise _Violation(1002, "close frame with half a code")
     code = int.from_bytes(payload[:2])
-    if not _is_sendable(code):
+    if code not in CLOSE_CODES:
         raise _Violation(1002, f"close code {code} must not be sent")
     try:
         return Close(code, payload[2:].decode())
@@ -315,14 +317,9 @@ def _parse_close(payload: bytes) -> Close:
         raise _Violation(1007, "close reason is not valid UTF-8") from None
 
 
-def _is_sendable(code: int) -> bool:
-    # 1012 to 1014 came after the RFC, through IANA's registry.
-    return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
-
-
 def check_close_code(code: int) -> None:
     """Raise :exc:`ValueError` unless a close frame may carry ``code`` (RFC 6455 §7.4, IANA's registry)."""
-    if not isinstance(code, int) or not _is_sendable(code):
+    if not isinstance(code, int) or code not in CLOSE_CODES:
         raise ValueError(f"close code must be 1000-1003, 1007-1014 or 3000-4999, not {code!r}")
 
 

@@ -55,7 +55,6 @@ class HttpConnection(asyncio.Protocol):
     """Requests of one connection, answered in their order (RFC 9112 section 9.3.2)."""
 
     __slots__ = (
-        "_advancing",
         "_body",
         "_body_size",
         "_channel",
@@ -84,7 +83,6 @@ class HttpConnection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._body_size = 0
         self._paused = False
-        self._advancing = False
 
     # -- from the peer ---------------------------------------------------------------------------------------------
 
@@ -137,12 +135,8 @@ class HttpConnection(asyncio.Protocol):
 
     def _advance(self) -> None:
         """Handle parsed events until a request waits for its response."""
-        if self._advancing:
-            return
-        self._advancing = True
         while self._events and self._phase in (Phase.HEAD, Phase.BODY):
             self._handle(self._events.popleft())
-        self._advancing = False
         if self._paused and len(self._events) <= MAX_PIPELINED // 2 and not self._transport.is_closing():
             self._paused = False
             self._transport.resume_reading()

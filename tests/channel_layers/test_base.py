@@ -45,9 +45,8 @@ class TestTwinsByThreads(TwinConformance):
     def make_layer(self, **options: Any) -> BaseChannelLayer:
         return ThreadedChannelLayer(**options)
 
-    def test_many_coroutines_wait_at_once(self, layer: BaseChannelLayer, peer: BaseChannelLayer) -> None:
-        """Only as many as there are threads."""
-        pytest.skip("a coroutine that waits occupies a thread")
+    # Not asked of it: a coroutine that waits occupies a thread.
+    test_many_coroutines_wait_at_once = None  # type: ignore[assignment]  # pytest collects no None
 
 
 @pytest.fixture
