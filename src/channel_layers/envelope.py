@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
+from msgspec import structs
 
 MESSAGE: Final = 0
 """Content for a queue or a reply channel; bounded by capacity and expiry where it waits in a queue."""
@@ -80,6 +81,11 @@ def done(owner: str, token: int, outcome: int = RETURNED, handled: int = 0, sess
     """Return the entry that settles event ``token`` of ``owner``; ``session`` only if it changed."""
     content = b"" if outcome == RETURNED else _encoder.encode(Done(outcome, handled))
     return Envelope(DONE, owner, content, owner, token, session)
+
+
+def next_attempt(envelope: Envelope, **changes: object) -> Envelope:
+    """Return ``envelope`` as it is sent again because a consumer wants it later, with ``changes`` to its fields."""
+    return structs.replace(envelope, attempt=envelope.attempt + 1, **changes)
 
 
 def read_done(envelope: Envelope) -> Done:

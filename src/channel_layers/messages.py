@@ -155,7 +155,8 @@ def check_reply_of_kind(kind: str, content: dict[str, Any]) -> None:
 def _unknown_keys(kind: str, unknown: list[str]) -> str:
     known = sorted(_REPLY_KEYS[kind])
     near = difflib.get_close_matches(unknown[0], known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else "put data of your own into the text, as JSON for instance."
+    place = "text" if kind == WEBSOCKET_KIND else "content"
+    hint = f"did you mean {near[0]!r}?" if near else f"put data of your own into the {place}, as JSON for instance."
     names = ", ".join(map(repr, unknown))
     return f"a reply to {_PROTOCOLS[kind]} has no key {names}: {hint} Keys: {', '.join(known)}"
 

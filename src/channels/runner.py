@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +11,7 @@ from django.core.signals import got_request_exception
 
 from channel_layers import codec
 from channel_layers.base import BaseChannelLayer
-from channel_layers.envelope import AGAIN, EVENT, RAISED, RETURNED, UNDECIDED, UNROUTED, Envelope, done
+from channel_layers.envelope import AGAIN, EVENT, RAISED, RETURNED, UNDECIDED, UNROUTED, Envelope, done, next_attempt
 from channel_layers.slot import Refused
 from channels import conf
 from channels.boundary import Boundary
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("django.channels")
 traces = logging.getLogger("django.channels.trace")
 
-RETRY_DELAY: Final = 0.05
-MAX_RETRY_DELAY: Final = 0.5
 CONNECT: Final = "websocket.connect"
 
 
@@ -43,6 +40,7 @@ class Runner:
         self._accepts_on_return = conf.accepts_on_return()
         self._callback: Callable[[str, Message], None] | None = worker.callback
         self._trace = worker.trace
+        self._postponed = worker.postponed
         self._pending = pending
         self._settled = False
         self._boundary = Boundary(pending, type(worker))
@@ -56,9 +54,8 @@ class Runner:
             outcome = self._contained(content, envelope, lane)
             if outcome == AGAIN:
                 break
-        if outcome == AGAIN and (self._settled or envelope.kind != EVENT):
-            self._send_again(envelope, handled)
-            self._settled = True
+        if outcome == AGAIN and self._settled:  # whoever owns an event sends it again itself
+            self._postponed.add(_again(envelope, handled))
         if self._settled or lane is None:
             self._pending.end()
             if lane is not None and lane.changed:
@@ -178,34 +175,13 @@ class Runner:
         self._boundary.report()
         return RAISED
 
-    def _send_again(self, envelope: Envelope, handled: int) -> None:
-        """Put what no lane holds back on its channel after a moment; its queue may have others meanwhile."""
-        content, token = envelope.content, envelope.token
-        if envelope.kind == EVENT:  # settled early: its lane has gone on
-            content, token = _after(handled, content), 0
-        again = Envelope(
-            envelope.kind,
-            envelope.target,
-            content,
-            envelope.owner,
-            token,
-            envelope.session,
-            envelope.route,
-            attempt=envelope.attempt + 1,
-        )
-        delay = min(RETRY_DELAY * 2**envelope.attempt, MAX_RETRY_DELAY)
-        timer = threading.Timer(delay, self._write_again, [again])
-        timer.daemon = True
-        timer.start()
 
-    def _write_again(self, envelope: Envelope) -> None:
-        for refusal in self._layer.channel_layer.write([envelope]):
-            report_refused(self._layer.channel_layer, refusal)
-
-
-def _after(handled: int, content: bytes) -> bytes:
-    """Return what is left of a batch after the first ``handled`` messages."""
-    return codec.join([codec.encode(rest) for rest in codec.decode(content)[handled:]]) if handled else content
+def _again(envelope: Envelope, handled: int) -> Envelope:
+    """Return what nobody else sends again, as its next attempt, without the first ``handled`` messages of a batch."""
+    content = envelope.content
+    if handled:
+        content = codec.join([codec.encode(rest) for rest in codec.decode(content)[handled:]])
+    return next_attempt(envelope, content=content, token=0)
 
 
 def report_refused(layer: BaseChannelLayer, refusal: Refused) -> None:

@@ -16,10 +16,11 @@ from typing import Final
 from channel_layers.envelope import Envelope
 from channel_layers.names import new_process_name
 from channel_layers.registry import HEARTBEAT_INTERVAL, Announcement
-from channel_layers.slot import Slot
+from channel_layers.slot import Refused, Slot
 from channels.layers import ChannelLayerWrapper
 from channels.message import Message
 from channels.pending import Pending
+from channels.postponed import Postponed
 from channels.runner import Runner, report_refused
 from channels.signals import worker_ready
 
@@ -58,6 +59,7 @@ class Worker:
         self.channels = self._filtered(only_channels, exclude_channels)
         self.process = new_process_name()
         self.stopping = threading.Event()
+        self.postponed = Postponed(self._write)
         self._watchdog = Watchdog()
         self._slots = [WorkerSlot(self, self._watchdog) for _ in range(threads)]
         self._threads: list[threading.Thread] = []
@@ -82,8 +84,19 @@ class Worker:
         self._watchdog.stop()  # only now: a running consumer may wait for the answer to what it has sent
         for thread in self._threads[-1:]:
             thread.join(_left(deadline))
+        self.postponed.close()
         self._withdraw()
         return not any(thread.is_alive() for thread in self._threads)
+
+    def _write(self, envelope: Envelope) -> None:
+        """Send what is sent on behalf of no running consumer."""
+        layer = self.channel_layer.channel_layer
+        try:
+            refused = layer.write([envelope])
+        except OSError as error:  # never repeated: it may have arrived, and only its answer was lost
+            refused = [Refused(envelope, error)]
+        for refusal in refused:
+            report_refused(layer, refusal)
 
     def _withdraw(self) -> None:
         try:

@@ -16,6 +16,11 @@ _RETRY_DELAY: Final = 0.05
 _MAX_RETRY_DELAY: Final = 5.0
 
 
+def retry_delay(attempt: int) -> float:
+    """Return how many seconds an event waits that its consumer wants again as its next ``attempt``."""
+    return min(_RETRY_DELAY * float(2**attempt), _MAX_RETRY_DELAY)
+
+
 class LaneConnection(asyncio.Protocol):
     """A WebSocket in some phase of its life, from its handshake until its last event is settled.
 
@@ -92,8 +97,7 @@ class LaneConnection(asyncio.Protocol):
             self.reconsider_reading()
 
     def _retry_later(self, attempt: int) -> None:
-        delay = min(_RETRY_DELAY * 2**attempt, _MAX_RETRY_DELAY)
-        self._server.loop.call_later(delay, self._retry, attempt)
+        self._server.loop.call_later(retry_delay(attempt), self._retry, attempt)
 
     def _retry(self, attempt: int) -> None:
         envelope = self.lane.take(attempt)

@@ -9,9 +9,10 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from channel_layers import codec
-from channel_layers.envelope import EVENT, LOST, MESSAGE, RAISED, UNROUTED, Done, Envelope
+from channel_layers.envelope import AGAIN, EVENT, LOST, MESSAGE, RAISED, UNROUTED, Done, Envelope, next_attempt
 from channel_layers.names import Keys
 from daphne import access, events, handshake
+from daphne.connection import retry_delay
 from daphne.http import END, EndOfMessage, HttpError, HttpParser, Request
 from daphne.opening import OpeningHandshake
 from daphne.origin import check_origin
@@ -242,10 +243,19 @@ class HttpConnection(asyncio.Protocol):
 
     def settle(self, token: int, done: Done, session: bytes | None) -> None:
         """The consumer has finished; without an answer somebody else may still give one (``ResponseLater``)."""
-        self._server.outbox.settled(self._channel)
+        envelope = self._server.outbox.settled(self._channel)
+        if done.outcome == AGAIN and envelope is not None:
+            again = next_attempt(envelope)
+            self._server.loop.call_later(retry_delay(again.attempt), self._retry, again)
+            return
         status = _OUTCOMES.get(done.outcome)
         if status is not None:
             self._fall_short(status, "")
+
+    def _retry(self, envelope: Envelope) -> None:
+        """Send a request again that its consumer wanted later, unless its client has been answered or has left."""
+        if envelope.owner == self._channel and self._phase is Phase.RESPONSE:
+            self._server.outbox.post(envelope)
 
     def _fall_short(self, status: int, why: str) -> None:
         """Nothing more will come: answer, or cut a response that has begun, so that it does not pass for whole."""

@@ -61,13 +61,13 @@ class Outbox:
         self._batch.append(envelope)
         self._filled.set()
 
-    def settled(self, owner: str) -> None:
-        """The event of ``owner`` is done."""
-        self._under_way.pop(owner, None)
+    def settled(self, owner: str) -> Envelope | None:
+        """The event of ``owner`` is done; return it."""
+        return self._under_way.pop(owner, (0.0, None))[1]
 
     def give_up(self, owner: str) -> None:
         """The client of ``owner`` was told no: what it asked for must not run, if no worker has it yet."""
-        _, envelope = self._under_way.pop(owner, (0.0, None))
+        envelope = self.settled(owner)
         if envelope is not None:
             self._start(self._retract(envelope))
 

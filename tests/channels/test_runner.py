@@ -1,9 +1,8 @@
 import asyncio
 import logging
 import re
-import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -25,7 +24,6 @@ from channel_layers.envelope import (
 )
 from channel_layers.exceptions import ChannelFull
 from channel_layers.slot import Refused
-from channels.channel import Channel
 from channels.exceptions import (
     ChannelSocketException,
     ConsumeLater,
@@ -36,7 +34,7 @@ from channels.exceptions import (
 from channels.message import Message
 from channels.routing import Route, route
 from channels.runner import report_refused
-from tests.channels.workers import PATIENCE, Bench, Socket, layer_of, message, taken, texts
+from tests.channels.workers import PATIENCE, Bench, Socket, layer_of, message, texts
 
 RECEIVE, CONNECT = "websocket.receive", "websocket.connect"
 
@@ -272,7 +270,7 @@ def test_again_without_a_lane() -> None:
 
 
 def test_again_of_a_request() -> None:
-    """A request is no lane: it goes back to its channel and is still to be settled, by its server's number."""
+    """Its server still has it and sends it again, so it is told."""
 
     def consumer(message: Message) -> None:
         raise ConsumeLater
@@ -280,11 +278,9 @@ def test_again_of_a_request() -> None:
     layer = layer_of(route("http.request", consumer))
     inbox = layer.open_inbox("http.response")
     name = inbox.new_channel()
-    request = Envelope(MESSAGE, "http.request", codec.encode({"reply_channel": name}), name, 1)
-    Bench(layer).run(request)
-    again = retaken(layer, "http.request")
-    assert inbox.receive(timeout=0) == []
-    assert (again.owner, again.token, again.attempt, again.content) == (name, 1, 1, request.content)
+    Bench(layer).run(Envelope(MESSAGE, "http.request", codec.encode({"reply_channel": name}), name, 1))
+    assert outcomes([delivery.envelope for delivery in inbox.receive(timeout=0)]) == [(1, AGAIN)]
+    assert layer.depth("http.request") == 0
 
 
 @pytest.mark.parametrize(("attempt", "outcome"), [(9, AGAIN), (10, RAISED), (11, RAISED)])
@@ -305,37 +301,6 @@ def test_retries_can_be_chosen() -> None:
     """``message_retries`` of the worker."""
     lane = Lane(route(RECEIVE, raising(ConsumeLater())), message_retries=0)
     assert outcomes(lane.run()) == [(1, RAISED)]
-
-
-def test_retry_that_finds_no_room_is_logged() -> None:
-    """Its queue has filled up meanwhile: nothing is dropped without a line."""
-    layer = layer_of(route("jobs", raising(ConsumeLater())), capacity=1)
-    Channel("jobs", channel_layer=layer).send({"n": 1})
-    with Logged("was not sent: channel 'jobs' is full") as logged:
-        Bench(layer).run(message("jobs"))
-        assert logged.wait(PATIENCE)
-    assert taken(layer, "jobs") == [{"n": 1}]
-
-
-class Logged(logging.Handler):
-    """Waits for a line with ``text``."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.text = text
-        self.seen = threading.Event()
-        self.wait = self.seen.wait
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if self.text in record.getMessage():
-            self.seen.set()
-
-    def __enter__(self) -> Self:
-        logging.getLogger("channel_layers").addHandler(self)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        logging.getLogger("channel_layers").removeHandler(self)
 
 
 def test_refusal_names_the_sender(caplog: pytest.LogCaptureFixture) -> None:

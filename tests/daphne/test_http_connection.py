@@ -233,6 +233,37 @@ async def test_the_end_of_the_consumer_may_be_the_answer(outcome: int, status: i
             assert ((await answer(client)).status, client.lost) == (status, True)
 
 
+async def test_a_consumer_may_want_the_request_again() -> None:
+    """Its server sends it again after a growing delay, and goes on owning it."""
+    async with serving() as rig:
+        client = rig.connect()
+        client.feed(get())
+        for attempt in range(4):
+            job = await rig.job(REQUEST)
+            assert job.envelope.attempt == attempt
+            job.end(outcome=AGAIN)
+            await elapse(0.05 * 2 ** (attempt + 1) - 0.01)
+            assert rig.depth(REQUEST) == 0
+            await elapse(0.02)
+        (await rig.job(REQUEST)).end(OK)
+        assert (await answer(client)).status == 200
+        assert rig.server.outbox.under_way == 0
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_a_request_is_not_sent_again_once_it_is_over(leaves: bool) -> None:
+    """Its client has left, or was answered by somebody else."""
+    async with serving() as rig:
+        client = rig.connect()
+        client.feed(get())
+        job = await rig.job(REQUEST)
+        job.end(outcome=AGAIN)
+        await idle()
+        client.lose() if leaves else job.send(OK)
+        await elapse(10)
+        assert rig.depth(REQUEST) == 0
+
+
 async def test_a_failure_after_the_answer_changes_nothing() -> None:
     """What was sent is what the client gets."""
     async with serving() as rig:
