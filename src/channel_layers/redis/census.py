@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from channel_layers.envelope import Envelope
-from channel_layers.redis import entries
 from channel_layers.redis.exchange import Exchange, Request
 from channel_layers.redis.protocol import pack
-from channel_layers.redis.routing import ALWAYS, Item
+from channel_layers.redis.routing import ALWAYS, Batches
 
 if TYPE_CHECKING:
     from channel_layers.redis.layer import RedisChannelLayer
@@ -62,9 +61,10 @@ def _here(group: str, inboxes: Sequence[str], layer: RedisChannelLayer) -> Excha
 
 def _elsewhere(group: str, inboxes: dict[str, bytes], layer: RedisChannelLayer) -> Exchange[list[str]]:
     question = os.urandom(8).hex()
-    data = entries.encode(Envelope(ASK, group, owner=question))
-    items = [Item(name, data, Envelope(ASK, group), ALWAYS, value) for name, value in inboxes.items()]
-    orphaned = yield from layer.writer.deliver(items)
+    batches = Batches()
+    for name, registered in inboxes.items():
+        batches.add(name, Envelope(ASK, group, owner=question), ALWAYS, group, registered)
+    orphaned = yield from layer.writer.deliver(batches)
     found = yield from _answers(layer.keys.answers(question), len(inboxes) - orphaned)
     missing = len(inboxes) - orphaned - len(found)
     if missing:

@@ -45,7 +45,7 @@ class Connection:
             raise LayerUnavailable(f"the connection to {self._connector.address} was busy for {patience:.1f} s")
         try:
             link = self._opened(patience)
-            return self._answered(link, request)
+            return self._answered(link, request.said_in(link.run), request.wait)
         finally:
             self._turn.release()
 
@@ -75,13 +75,13 @@ class Connection:
         if self._link is None:
             self._link = link = self._connector.connect(patience, self.pause)
             if self.welcome is not None and (commands := self.welcome(link)):
-                self._answered(link, Request(commands))
+                self._answered(link, commands, 0)
         return self._link
 
-    def _answered(self, link: Link, request: Request) -> Replies:
-        limit = None if request.wait is None else request.wait + self._connector.timeout
-        replies = self._exchanged(link, request.commands, limit)
-        unknown = Unknown(request.commands, replies)
+    def _answered(self, link: Link, commands: Commands, wait: float | None) -> Replies:
+        limit = None if wait is None else wait + self._connector.timeout
+        replies = self._exchanged(link, commands, limit)
+        unknown = Unknown(commands, replies)
         if unknown.commands:
             unknown.fill(self._exchanged(link, unknown.commands, limit))
         return self._connector.checked(replies)

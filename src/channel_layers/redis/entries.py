@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -13,10 +14,10 @@ _HEAD: Final = struct.Struct(">cd")
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Envelope)
 
-encode = _encoder.encode
-"""Return an envelope as bytes."""
-decode = _decoder.decode
-"""Return the envelope that :func:`encode` was given."""
+encode_entry = _encoder.encode
+"""Return a list of envelopes as one entry of an inbox."""
+decode_entry = msgspec.msgpack.Decoder(list[Envelope]).decode
+"""Return the envelopes that :data:`encode_entry` was given."""
 
 
 def queue_element(envelope: Envelope) -> bytes:
@@ -27,11 +28,23 @@ def queue_element(envelope: Envelope) -> bytes:
     return _HEAD.pack(b"e" if envelope.kind == EVENT else b"m", envelope.time) + _encoder.encode(envelope)
 
 
+def queue_elements(envelopes: Sequence[Envelope], now: float, run: str) -> list[bytes]:
+    """Return the elements of ``envelopes``, which are written at ``now`` in the layer's run ``run``."""
+    event, message, encode = _HEAD.pack(b"e", now), _HEAD.pack(b"m", now), _encoder.encode
+    elements = []
+    for envelope in envelopes:
+        envelope.time = now
+        if envelope.owner:
+            envelope.run = run
+        elements.append((event if envelope.kind == EVENT else message) + encode(envelope))
+    return elements
+
+
 def read_element(element: bytes) -> Envelope:
     """Return the envelope in a queue's element, with the time it was queued."""
-    _, time = _HEAD.unpack_from(element)
     envelope = _decoder.decode(memoryview(element)[_HEAD.size :])
-    envelope.time = time
+    if envelope.kind != EVENT:
+        _, envelope.time = _HEAD.unpack_from(element)
     return envelope
 
 

@@ -16,10 +16,17 @@ T = TypeVar("T")
 
 
 class Request(NamedTuple):
-    """Commands that leave in one write. The server may think about them for ``wait`` seconds, ``None``: for ever."""
+    """Commands that leave in one write. The server may think about them for ``wait`` seconds, ``None``: for ever.
 
-    commands: Commands
+    Commands that say in which run of the server they are said are made by a function, once there is a link.
+    """
+
+    commands: Commands | Callable[[str], Commands]
     wait: float | None = 0.0
+
+    def said_in(self, run: str) -> Commands:
+        """Return the commands for a link to the server's run ``run``."""
+        return self.commands(run) if callable(self.commands) else self.commands
 
 
 Exchange = Generator[Request, Replies, T]

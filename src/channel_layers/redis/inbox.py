@@ -37,7 +37,7 @@ only late finds its entries."""
 SETTLED: Final = VACANCY - 1.0
 """Seconds after which a registration is taken to have no join under way; less than a vacancy lasts, because the last
 registration can be this process's own, made a moment after the group became vacant."""
-READ_SIZE: Final = 512
+READ_SIZE: Final = 128
 """Entries of one read."""
 BEGINNING: Final = "0-0"
 
@@ -92,9 +92,9 @@ class RedisInbox(Inbox):
 
     def members_to_be(self, group: str, waiting: Sequence[Any]) -> list[str]:
         """Return the members of ``group`` as they are once the entries in ``waiting`` are read."""
-        moves = [*self._moves, *(entries.decode(value) for _, (field, value) in waiting if field == b"d")]
+        unread = (e for _, (field, value) in waiting if field == b"d" for e in entries.decode_entry(value))
         members = dict.fromkeys(self.members(group))
-        for entry in moves:
+        for entry in (*self._moves, *unread):
             if entry.kind == JOIN and entry.target == group and self._channels.get(entry.owner):
                 members[entry.owner] = None
             elif entry.kind == LEAVE and entry.target == group:
@@ -151,7 +151,7 @@ class RedisInbox(Inbox):
         found = self._new(reply[0][1] if reply else [])
         long = [value for _, (field, value) in found if field == b"k"]
         values = iter((yield Request([pack("MGET", *long)]))[0] if long else ())
-        envelopes = [e for entry in found if (e := self._envelope(entry, values)) is not None]
+        envelopes = [envelope for entry in found for envelope in self._envelopes(entry, values)]
         if found:
             self._last = found[-1][0].decode()
             self._long += [key.decode() for key in long]
@@ -165,21 +165,19 @@ class RedisInbox(Inbox):
             return found
         return [entry for entry in found if entries.order(entry[0]) > last]
 
-    def _envelope(self, entry: Any, long: Iterator[bytes | None]) -> Envelope | None:
+    def _envelopes(self, entry: Any, long: Iterator[bytes | None]) -> list[Envelope]:
         entry_id, (field, value) = entry
         if field == b"o":
             self._is_forgotten = True
-            return None
+            return []
         if field == b"g":
-            return Envelope(GAP, value.decode(), time=entries.entry_time(entry_id))
+            return [Envelope(GAP, value.decode(), time=entries.entry_time(entry_id))]
         data = next(long) if field == b"k" else value
         try:
-            envelope = entries.decode(data or b"")
+            return entries.decode_entry(data or b"")
         except msgspec.DecodeError as error:
             self._layer.losses.count("entry unreadable", f"an entry of inbox {self.name!r} cannot be read: {error}")
-            return None
-        envelope.time = entries.entry_time(entry_id)
-        return envelope
+            return []
 
     def _xread(self, wait: float | None) -> bytes:
         block: list[Argument] = [] if wait == 0 else ["BLOCK", 0 if wait is None else max(1, int(wait * 1000))]

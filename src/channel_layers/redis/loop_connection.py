@@ -72,7 +72,7 @@ class LoopConnection:
         """As :meth:`channel_layers.redis.connection.Connection.ask`. The link survives if this is cancelled."""
         if self._link is None:
             await self._open()
-        return await self._answered(request)
+        return await self._answered(request.said_in(self.run or ""), request.wait)
 
     def post(self, commands: Commands) -> None:
         """Send ``commands`` without waiting for the replies, if there is a link."""
@@ -108,7 +108,7 @@ class LoopConnection:
             self._link = link
             self.loop.add_reader(link.sock, self._receive)
             if self.welcome is not None and (commands := self.welcome(link)):
-                await self._answered(Request(commands))
+                await self._answered(commands, 0)
 
     async def _connect(self) -> Link:
         """Connect in a thread, which is rare, and so needs no second way to resolve names or to begin TLS."""
@@ -119,10 +119,10 @@ class LoopConnection:
             attempt.give_up()
             raise
 
-    async def _answered(self, request: Request) -> Replies:
-        limit = None if request.wait is None else request.wait + self._connector.timeout
-        replies = await self._exchanged(request.commands, limit)
-        unknown = Unknown(request.commands, replies)
+    async def _answered(self, commands: Commands, wait: float | None) -> Replies:
+        limit = None if wait is None else wait + self._connector.timeout
+        replies = await self._exchanged(commands, limit)
+        unknown = Unknown(commands, replies)
         if unknown.commands:
             unknown.fill(await self._exchanged(unknown.commands, limit))
         return self._connector.checked(replies)

@@ -1,16 +1,14 @@
-"""Where the envelopes of one write go: what is asked first, and what is sent to each queue and inbox."""
+"""Where the envelopes of one write go: what is asked first, and what each queue and inbox gets."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from msgspec import structs
 
-from channel_layers.envelope import DONE, GROUP, JOIN, LEAVE, MESSAGE, Envelope
+from channel_layers.envelope import DONE, EVENT, GROUP, JOIN, LEAVE, MESSAGE, Envelope
 from channel_layers.names import inbox_of
-from channel_layers.redis import entries
 from channel_layers.redis.keys import Keys
 from channel_layers.redis.protocol import pack
 from channel_layers.redis.scripts import REGISTER
@@ -20,29 +18,63 @@ JOINING: Final = "j"
 GROUPED: Final = "g"
 DIRECT: Final = "m"
 
+MAX_PARCEL_SIZE: Final = 64 * 1024
+"""Bytes of content that travel as one entry; a longer message is one of its own."""
 
-class Item(NamedTuple):
-    """One envelope on its way to one queue or inbox, ``target``.
 
-    ``letter`` says what an inbox does with it when it is full. ``registered`` is when the target was registered for
-    the group of the envelope, as it stands there. ``key`` is where an entry is that is too long for a stream.
+class Parcel:
+    """Envelopes that reach one queue or inbox together: in an inbox they are one entry.
+
+    ``letter`` says what an inbox does with it when it is full, ``group`` whose message or join it is. ``registered`` is
+    when the target was registered for that group, as it stands there. ``size`` is the bytes of content, ``key`` where
+    an entry is that is too long for a stream.
     """
 
-    target: str
-    data: bytes
-    envelope: Envelope
-    letter: str = DIRECT
-    registered: bytes = b""
-    key: str = ""
+    __slots__ = ("envelopes", "group", "key", "letter", "registered", "size")
+
+    def __init__(self, envelope: Envelope, letter: str, group: str = "", registered: bytes = b"") -> None:
+        self.envelopes = [envelope]
+        self.letter = letter
+        self.group = group
+        self.registered = registered
+        self.size = len(envelope.content)
+        self.key = ""
+
+    def adds(self, envelope: Envelope, letter: str, group: str) -> bool:
+        """Add ``envelope`` if it may share the fate of those that are here; return whether it was added."""
+        size = self.size + len(envelope.content)
+        if group != self.group or size > MAX_PARCEL_SIZE or (group and not letter == self.letter == GROUPED):
+            return False
+        if letter == DIRECT:
+            self.letter = DIRECT
+        self.envelopes.append(envelope)
+        self.size = size
+        return True
 
 
-Batches = dict[str, list[Item]]
-"""What goes to each target, in the order the commands are sent."""
+class Batches:
+    """What goes to each target: ``parcels`` by queue or inbox, in the order in which they are sent.
 
+    A target stands where its last envelope stood: what settles an event comes last.
+    """
 
-def addressee(envelope: Envelope) -> str:
-    """Return the channel whose queue or inbox an envelope goes to: a join goes where its member is."""
-    return envelope.owner if envelope.kind in (JOIN, LEAVE) else envelope.target
+    def __init__(self) -> None:
+        self.parcels: dict[str, list[Parcel]] = {}
+        self._target = ""
+        self._last: list[Parcel] = []
+
+    def add(self, target: str, envelope: Envelope, letter: str, group: str = "", registered: bytes = b"") -> None:
+        """Send ``envelope`` to ``target`` behind what goes there already."""
+        if target != self._target:
+            self._target = target
+            self._last = self.parcels.pop(target, [])
+            self.parcels[target] = self._last
+        if not self._last or not self._last[-1].adds(envelope, letter, group):
+            self._last.append(Parcel(envelope, letter, group, registered))
+
+    def inboxes(self) -> int:
+        """Return how many inboxes are among the targets."""
+        return sum(target.endswith("!") for target in self.parcels)
 
 
 def question(envelope: Envelope, keys: Keys) -> bytes | None:
@@ -61,72 +93,50 @@ def question(envelope: Envelope, keys: Keys) -> bytes | None:
     return None
 
 
-def items(envelope: Envelope, answer: object) -> Iterator[Item]:
-    """Yield what is sent for ``envelope``, given the answer to its :func:`question`."""
-    channel = addressee(envelope)
-    if envelope.kind == GROUP:
-        assert isinstance(answer, list)
-        yield from _group_items(envelope, answer)
-    elif "!" in channel:
-        registered = answer if isinstance(answer, bytes) else b""
-        inbox = inbox_of(channel) or ""
-        yield Item(inbox, entries.encode(envelope), envelope, _letter(envelope), registered)
-    elif envelope.kind not in (JOIN, LEAVE):
-        yield Item(channel, entries.queue_element(envelope), envelope)
-
-
-def batched(found: Iterable[Item]) -> Batches:
-    """Return ``found`` by target. A target stands where its last item stood: what settles an event comes last."""
-    batches: Batches = {}
-    for item in found:
-        earlier = batches.pop(item.target, [])
-        earlier.append(item)
-        batches[item.target] = earlier
+def batched(envelopes: Sequence[Envelope], answers: Mapping[int, object]) -> Batches:
+    """Return where ``envelopes`` go, given the ``answers`` to their questions by ``id()`` of the envelope."""
+    batches = Batches()
+    for envelope in envelopes:
+        kind = envelope.kind
+        if kind == MESSAGE or kind == DONE or kind == EVENT:
+            inbox = inbox_of(envelope.target)
+            letter = ALWAYS if inbox and kind == DONE else DIRECT
+            batches.add(inbox or envelope.target, envelope, letter)
+        elif kind == GROUP:
+            _add_group(batches, envelope, answers.get(id(envelope)))
+        elif inbox := inbox_of(envelope.owner):  # a join goes where its member is
+            registered = answers.get(id(envelope))
+            _add_move(batches, inbox, envelope, registered if isinstance(registered, bytes) else b"")
     return batches
 
 
-def stages(found: Sequence[Item]) -> list[Sequence[Item]]:
-    """Return ``found`` in parts, each of which is sent when the one before it was acknowledged.
+def settling(envelopes: Sequence[Envelope]) -> list[Envelope]:
+    """Return those that may only be sent when the others were acknowledged.
 
     What settles an event may not arrive before the other messages of its run, and these may have to wait for room
     in an inbox other than its own.
     """
-    waiting = {item.target for item in found if _may_wait(item) and not item.envelope.token}
+    waiting = {inbox_of(e.target) for e in envelopes if e.kind == MESSAGE and not e.token and "!" in e.target}
     if not waiting:
-        return [found]
-    early: list[Item] = []
-    late: list[Item] = []
-    for item in found:
-        is_late = item.envelope.token and item.envelope.kind in (MESSAGE, DONE) and waiting - {item.target}
-        (late if is_late else early).append(item)
-    return [early, late] if late else [found]
+        return []
+    return [e for e in envelopes if e.token and e.kind in (MESSAGE, DONE) and waiting - {inbox_of(e.target)}]
 
 
-def stored(item: Item, keys: Keys, limit: int) -> Item:
-    """Return ``item`` with a key to store it under if it is longer than ``limit`` bytes."""
-    if len(item.data) <= limit or item.key:
-        return item
-    return item._replace(key=keys.entry(item.target, os.urandom(8).hex()))
-
-
-def _group_items(envelope: Envelope, answer: Sequence[bytes]) -> Iterator[Item]:
-    data = entries.encode(envelope)
+def _add_group(batches: Batches, envelope: Envelope, answer: object) -> None:
+    assert isinstance(answer, list)
     for name, registered in zip(answer[::2], answer[1::2], strict=True):
         target = name.decode()
         if target in envelope.without:
             continue
         if target.endswith("!"):
-            yield Item(target, data, envelope, GROUPED, registered)
+            batches.add(target, envelope, GROUPED, envelope.target, registered)
         else:
             copy = structs.replace(envelope, kind=MESSAGE, target=target, without=())
-            yield Item(target, entries.queue_element(copy), envelope, GROUPED)
+            batches.add(target, copy, GROUPED, envelope.target)
 
 
-def _letter(envelope: Envelope) -> str:
+def _add_move(batches: Batches, inbox: str, envelope: Envelope, registered: bytes) -> None:
     if envelope.kind == JOIN:
-        return JOINING
-    return DIRECT if envelope.kind == MESSAGE else ALWAYS
-
-
-def _may_wait(item: Item) -> bool:
-    return item.letter == DIRECT and item.target.endswith("!")
+        batches.add(inbox, envelope, JOINING, envelope.target, registered)
+    else:
+        batches.add(inbox, envelope, ALWAYS)

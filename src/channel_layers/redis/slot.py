@@ -138,7 +138,7 @@ class RedisSlot(Slot):
                 return []
             raise
         self._is_stale = False
-        return self._claim(channels, reply)
+        return (yield from self._claim(channels, reply))
 
     def _script(self, wants: Mapping[str, int], limit: int) -> tuple[list[str], bytes]:
         keys = self._layer.keys
@@ -159,13 +159,27 @@ class RedisSlot(Slot):
         bells = [self._layer.keys.bell(channel) for channel in channels]
         return Request([pack("BLPOP", *bells, self._wake(), left or 0), script], left)
 
-    def _claim(self, channels: Sequence[str], reply: list[Any]) -> list[Envelope]:
+    def _claim(self, channels: Sequence[str], reply: list[Any]) -> Exchange[list[Envelope]]:
+        """Note what was claimed and return it, but for what was sent in an earlier run of the server."""
         expired, elements = reply
         for place, n in zip(expired[::2], expired[1::2], strict=True):
             self._layer.count_expired(channels[place - 1], n)
-        taken = [(entries.read_element(element), element) for element in elements]
-        self._claimed += taken
-        return [envelope for envelope, _ in taken]
+        taken = list(map(entries.read_element, elements))
+        self._claimed += zip(taken, elements, strict=True)
+        run = self._run()
+        if all(envelope.run == run or not envelope.run for envelope in taken):
+            return taken
+        fresh = [envelope for envelope in taken if envelope.run in (run, "")]
+        text = "events of an earlier run of the layer were not run: they may have been handled before it failed over"
+        self._layer.losses.count("earlier run", text, len(taken) - len(fresh))
+        if not fresh and len(self._claimed) == len(taken):
+            yield Request([self._release(len(taken))])
+            self._claimed.clear()
+        return fresh
+
+    def _run(self) -> str:
+        connection = self._connection or self._loop_connection
+        return (connection.run if connection is not None else "") or ""
 
     def _goes_on(self, deadline: float | None) -> bool:
         return not self._interrupted.is_set() and (deadline is None or time.monotonic() < deadline)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from channel_layers.envelope import Envelope, done
+from channel_layers.envelope import MESSAGE, Envelope, done
 from channel_layers.exceptions import ChannelFull
-from channel_layers.redis import routing
+from channel_layers.redis import entries, routing
 from channel_layers.redis.exchange import Exchange, Request
 from channel_layers.redis.protocol import pack
-from channel_layers.redis.routing import GROUPED, JOINING, Batches, Item
+from channel_layers.redis.routing import ALWAYS, Batches, Parcel
 from channel_layers.redis.scripts import APPEND, PUSH, UNREGISTER
 from channel_layers.slot import Refused
 
@@ -35,12 +37,19 @@ class Claim(NamedTuple):
     restore: Sequence[bytes]
 
 
+class Crowded(NamedTuple):
+    """A parcel that has to wait for room in an inbox."""
+
+    inbox: str
+    parcel: Parcel
+
+
 class Sent(NamedTuple):
-    """What became of the items of a write."""
+    """What became of a write; ``orphaned`` are registrations of inboxes that are no more."""
 
     refused: list[Refused]
-    crowded: list[Item]
-    orphaned: list[Item]
+    crowded: list[Crowded]
+    orphaned: list[tuple[str, Parcel]]
 
 
 class Writer:
@@ -52,118 +61,124 @@ class Writer:
 
     def write(self, envelopes: Sequence[Envelope], claim: Claim | None = None) -> Exchange[list[Refused]]:
         """Write ``envelopes`` in order, and then end ``claim``; return those that were refused."""
-        now = self._layer.clock()
-        for envelope in envelopes:
-            envelope.time = now
-        found = yield from self._resolved(envelopes)
-        *early, last = routing.stages(found)
         sent = Sent([], [], [])
-        for stage in early:
-            yield from self._send(routing.batched(stage), sent)
+        answers = yield from self._answers(envelopes)
+        batches = routing.batched(envelopes, answers)
+        late = routing.settling(envelopes) if batches.inboxes() > 1 else []
+        if late:
+            settling = set(map(id, late))
+            yield from self._send(routing.batched([e for e in envelopes if id(e) not in settling], answers), sent)
             if sent.crowded:
                 yield from self._wait_for_room(sent)
-        yield from self._send(routing.batched(last), sent, claim)
+            batches = routing.batched(late, answers)
+        yield from self._send(batches, sent, claim)
         if sent.crowded:
             yield from self._wait_for_room(sent, claim)
         if sent.orphaned:
-            yield Request([self._unregistration(item) for item in sent.orphaned])
+            yield from self._unregister(sent)
         return sent.refused
 
-    def deliver(self, items: Sequence[Item]) -> Exchange[int]:
-        """Send ``items`` that need no room; return how many inboxes they were for that are no more."""
+    def deliver(self, batches: Batches) -> Exchange[int]:
+        """Send what needs no room; return how many inboxes it was for that are no more."""
         sent = Sent([], [], [])
-        yield from self._send(routing.batched(items), sent)
+        yield from self._send(batches, sent)
         if sent.orphaned:
-            yield Request([self._unregistration(item) for item in sent.orphaned])
+            yield from self._unregister(sent)
         return len(sent.orphaned)
 
-    def _resolved(self, envelopes: Sequence[Envelope]) -> Exchange[list[Item]]:
-        """Return what is to be sent for ``envelopes``, after groups were asked and joins were registered."""
-        questions = [routing.question(envelope, self._keys) for envelope in envelopes]
-        commands = [question for question in questions if question is not None]
-        replies = iter((yield Request(commands)) if commands else ())
-        return [
-            routing.stored(item, self._keys, LONG) if item.target.endswith("!") else item
-            for envelope, question in zip(envelopes, questions, strict=True)
-            for item in routing.items(envelope, next(replies) if question is not None else None)
-        ]
+    def _answers(self, envelopes: Sequence[Envelope]) -> Exchange[dict[int, Any]]:
+        """Ask what has to be known first; return the answers by ``id()`` of the envelope."""
+        asked = [(id(envelope), routing.question(envelope, self._keys)) for envelope in envelopes]
+        questions = {number: command for number, command in asked if command is not None}
+        if not questions:
+            return {}
+        replies = yield Request(list(questions.values()))
+        return dict(zip(questions, replies, strict=True))
 
     def _send(self, batches: Batches, sent: Sent, claim: Claim | None = None) -> Exchange[None]:
-        commands = [command for target in batches for command in self._commands(target, batches[target])]
-        places = self._places(batches)
+        if not batches.parcels and claim is None:
+            return
+        replies = yield Request(partial(self._commands, batches, claim))
+        place = -1
+        for target, parcels in batches.parcels.items():
+            place += 1
+            if target.endswith("!"):
+                place += sum(1 for parcel in parcels if parcel.key)  # each has a command of its own before
+                self._read_append(target, parcels, replies[place], sent)
+            elif replies[place] != 0:
+                self._read_push(target, parcels, replies[place], sent)
+
+    def _commands(self, batches: Batches, claim: Claim | None, run: str) -> list[bytes]:
+        """Return what is said in the run ``run`` of the server."""
+        now = self._layer.clock()
+        commands: list[bytes] = []
+        for target, parcels in batches.parcels.items():
+            if target.endswith("!"):
+                commands += self._append(target, parcels)
+            else:
+                commands.append(self._push(target, parcels, now, run))
         if claim is not None:
             commands.append(claim.release)
-        if not commands:
-            return
-        replies = yield Request(commands)
-        for place, (target, batch) in zip(places, batches.items(), strict=True):
-            if target.endswith("!"):
-                self._read_append(batch, replies[place], sent)
-            else:
-                self._read_push(batch, replies[place], sent)
+        return commands
 
-    def _places(self, batches: Batches) -> list[int]:
-        """Return where among the replies each batch finds its own: entries with a key have commands before it."""
-        places, place = [], -1
-        for batch in batches.values():
-            place += 1 + sum(1 for item in batch if item.key)
-            places.append(place)
-        return places
-
-    def _commands(self, target: str, batch: Sequence[Item]) -> Iterable[bytes]:
-        if not target.endswith("!"):
-            return [self._push(target, batch)]
-        long = [pack("SET", item.key, item.data, "EX", LONG_LIFETIME) for item in batch if item.key]
-        return [*long, self._append(target, batch)]
-
-    def _push(self, channel: str, batch: Sequence[Item]) -> bytes:
+    def _push(self, channel: str, parcels: Sequence[Parcel], now: float, run: str) -> bytes:
         layer = self._layer
         lifetime = int(layer.expiry) + QUEUE_GRACE if "?" in channel else 0
         keys = [self._keys.queue(channel), self._keys.bell(channel)]
-        return PUSH.call(keys, layer.capacities[channel], layer.expiry, lifetime, *(item.data for item in batch))
+        elements = [e for parcel in parcels for e in entries.queue_elements(parcel.envelopes, now, run)]
+        return PUSH.call(keys, layer.capacities[channel], layer.expiry, lifetime, *elements)
 
-    def _append(self, inbox: str, batch: Sequence[Item]) -> bytes:
+    def _append(self, inbox: str, parcels: Sequence[Parcel]) -> Iterator[bytes]:
+        """Yield the command that appends ``parcels``, behind those that store what is too long for a stream."""
         arguments: list[str | bytes] = []
-        for item in batch:
-            group = item.envelope.target if item.letter in (GROUPED, JOINING) else ""
-            arguments += (item.letter, "k" if item.key else "d", item.key or item.data, group)
+        for parcel in parcels:
+            data: str | bytes = entries.encode_entry(parcel.envelopes)
+            if len(data) > LONG:
+                parcel.key = parcel.key or self._keys.entry(inbox, os.urandom(8).hex())
+                yield pack("SET", parcel.key, data, "EX", LONG_LIFETIME)
+                data = parcel.key
+            arguments += (parcel.letter, "k" if parcel.key else "d", data, parcel.group)
         keys = [self._keys.stream(inbox), self._keys.gaps(inbox), self._keys.waiting(inbox)]
-        return APPEND.call(keys, self._layer.inbox_capacity, ROOM_LIFETIME, *arguments)
+        yield APPEND.call(keys, self._layer.inbox_capacity, ROOM_LIFETIME, *arguments)
 
     # -- replies ---------------------------------------------------------------------------------------------------
 
-    def _read_push(self, batch: Sequence[Item], reply: Any, sent: Sent) -> None:
-        if reply == 0:
-            return
+    def _read_push(self, channel: str, parcels: Sequence[Parcel], reply: Any, sent: Sent) -> None:
         expired, depth, age, places = reply
-        channel, losses = batch[0].target, self._layer.losses
+        losses = self._layer.losses
         if expired:
             self._layer.count_expired(channel, expired)
+        pushed = [(envelope, parcel.group) for parcel in parcels for envelope in parcel.envelopes] if places else []
         for place in places:
-            item = batch[place]
+            envelope, group = pushed[place]
             setting = f"channel_capacity[{channel!r}] in CONFIG"
             error = ChannelFull(channel, depth, self._layer.capacities[channel], max(float(age), 0.0), setting)
-            if item.letter == GROUPED:
-                losses.count("channel full", f"group {item.envelope.target!r} was not sent to a member: {error}")
+            if group:
+                losses.count("channel full", f"group {group!r} was not sent to a member: {error}")
             else:
                 losses.raised("channel full")
-                sent.refused.append(Refused(item.envelope, error))
+                sent.refused.append(Refused(envelope, error))
 
-    def _read_append(self, batch: Sequence[Item], reply: Any, sent: Sent) -> None:
+    def _read_append(self, inbox: str, parcels: Sequence[Parcel], reply: Any, sent: Sent) -> None:
         if reply == 0:
             return
         if reply == -1:  # that process has ended, and its connections with it
-            sent.orphaned.extend(item for item in batch if item.registered)
+            sent.orphaned.extend((inbox, parcel) for parcel in parcels if parcel.registered)
             return
         handled, _, _, skipped = reply
-        sent.crowded.extend(batch[handled:])
+        sent.crowded.extend(Crowded(inbox, parcel) for parcel in parcels[handled:])
         for place in skipped:
-            item = batch[place]
-            detail = f"group {item.envelope.target!r} was not sent to inbox {item.target!r}: it is full"
-            self._layer.losses.count("inbox full", detail)
+            parcel = parcels[place]
+            detail = f"group {parcel.group!r} was not sent to inbox {inbox!r}: it is full"
+            self._layer.losses.count("inbox full", detail, len(parcel.envelopes))
 
-    def _unregistration(self, item: Item) -> bytes:
-        return UNREGISTER.call([self._keys.group(item.envelope.target)], item.target, item.registered, 0)
+    def _unregister(self, sent: Sent) -> Exchange[None]:
+        yield Request(
+            [
+                UNREGISTER.call([self._keys.group(parcel.group)], inbox, parcel.registered, 0)
+                for inbox, parcel in sent.orphaned
+            ]
+        )
 
     # -- full inboxes ----------------------------------------------------------------------------------------------
 
@@ -173,17 +188,17 @@ class Writer:
         if claim is not None and claim.restore:
             yield Request(claim.restore)
         crowded, sent.crowded[:] = sent.crowded[:], []
-        for item in crowded:
-            error = yield from self._send_patiently(item, sent, deadline)
+        for inbox, parcel in crowded:
+            error = yield from self._send_patiently(inbox, parcel, sent, deadline)
             if error is not None:
-                yield from self._refuse(item, error, sent)
+                yield from self._refuse(inbox, parcel, error, sent)
         if claim is not None:
             yield Request([claim.release])
 
-    def _send_patiently(self, item: Item, sent: Sent, deadline: float) -> Exchange[ChannelFull | None]:
+    def _send_patiently(self, inbox: str, parcel: Parcel, sent: Sent, deadline: float) -> Exchange[ChannelFull | None]:
         while True:
-            *_, reply = yield Request(list(self._commands(item.target, [item])))
-            self._read_append([item], reply, sent)
+            *_, reply = yield Request(list(self._append(inbox, [parcel])))
+            self._read_append(inbox, [parcel], reply, sent)
             if not sent.crowded:
                 return None
             sent.crowded.clear()
@@ -191,15 +206,20 @@ class Writer:
             if patience <= 0:
                 _, depth, age, _ = reply
                 setting = "inbox_capacity in CONFIG"
-                return ChannelFull(item.target, depth, self._layer.inbox_capacity, max(float(age), 0.0), setting)
-            yield Request([pack("BLPOP", self._keys.room(item.target), max(patience, 0.001))], patience)
+                return ChannelFull(inbox, depth, self._layer.inbox_capacity, max(float(age), 0.0), setting)
+            yield Request([pack("BLPOP", self._keys.room(inbox), max(patience, 0.001))], patience)
 
-    def _refuse(self, item: Item, error: ChannelFull, sent: Sent) -> Exchange[None]:
-        self._layer.losses.raised("inbox full")
-        envelope = item.envelope
-        sent.refused.append(Refused(envelope, error))
-        if item.key:
-            yield Request([pack("UNLINK", item.key)])
-        if envelope.token:  # the event it carried the end of has ended all the same
-            ending = done(envelope.target, envelope.token, session=envelope.session)
-            yield from self._send(routing.batched(routing.items(ending, None)), sent)
+    def _refuse(self, inbox: str, parcel: Parcel, error: ChannelFull, sent: Sent) -> Exchange[None]:
+        """Give up the messages of ``parcel``; what settles an event is sent all the same: that has ended."""
+        if parcel.key:
+            yield Request([pack("UNLINK", parcel.key)])
+        rest = Batches()
+        for envelope in parcel.envelopes:
+            if envelope.kind != MESSAGE:
+                rest.add(inbox, envelope, ALWAYS)
+                continue
+            self._layer.losses.raised("inbox full")
+            sent.refused.append(Refused(envelope, error))
+            if envelope.token:
+                rest.add(inbox, done(envelope.target, envelope.token, session=envelope.session), ALWAYS)
+        yield from self._send(rest, sent)

@@ -29,6 +29,19 @@ def test_an_envelope_comes_back_from_a_queue(envelope: Envelope) -> None:
     assert entries.queue_element(entries.read_element(element)) == element
 
 
+@given(st.lists(envelopes))
+def test_envelopes_come_back_from_an_inbox(found: list[Envelope]) -> None:
+    """An entry holds any number of them, in order."""
+    assert entries.decode_entry(entries.encode_entry(found)) == found
+
+
+@given(st.lists(envelopes), st.floats(0, 2**40))
+def test_elements_are_found_by_their_bytes(found: list[Envelope], now: float) -> None:
+    """What was written is what the sender of an event looks for; an event tells the run it was written in."""
+    assert entries.queue_elements(found, now, "run 1") == [entries.queue_element(envelope) for envelope in found]
+    assert all((envelope.time, envelope.run) == (now, "run 1" if envelope.owner else "") for envelope in found)
+
+
 def test_the_server_can_set_the_time_of_an_element() -> None:
     """The time is where a script can change it without knowing the envelope."""
     element = entries.queue_element(Envelope(MESSAGE, "a", time=1.0))

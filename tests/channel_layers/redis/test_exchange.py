@@ -23,9 +23,10 @@ def steps() -> Exchange[list[object]]:
 
 def answer(request: Request) -> Replies:
     """Answer in capitals, or fail."""
-    if request.commands == [b"two"]:
+    commands = request.said_in("run")
+    if commands == [b"two"]:
         raise LayerUnavailable("three")
-    return [command.upper() for command in request.commands]
+    return [command.upper() for command in commands]
 
 
 async def answer_later(request: Request) -> Replies:
@@ -50,3 +51,12 @@ def test_a_failure_that_is_not_handled_is_raised() -> None:
         run(short(), answer)
     with pytest.raises(LayerUnavailable, match="three"):
         asyncio.run(arun(short(), answer_later))
+
+
+def test_commands_can_depend_on_the_run_they_are_said_in() -> None:
+    """They are made when there is a link to say them over."""
+
+    def dependent() -> Exchange[list[object]]:
+        return (yield Request(lambda run: [run.encode()]))
+
+    assert run(dependent(), answer) == [b"RUN"]

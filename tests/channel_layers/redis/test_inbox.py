@@ -68,7 +68,8 @@ def test_what_was_read_is_deleted(layer: RedisChannelLayer, inbox: RedisInbox) -
 def test_more_than_one_read_holds_comes_in_several(layer: RedisChannelLayer, inbox: RedisInbox) -> None:
     """A reader that was away for long is not handed everything at once."""
     channel = inbox.new_channel()
-    layer.send_many([(channel, {"n": n}) for n in range(READ_SIZE + 5)])
+    for n in range(READ_SIZE + 5):
+        layer.send(channel, {"n": n})
     assert [len(inbox.receive(0)) for _ in range(3)] == [READ_SIZE, 5, 0]
 
 

@@ -303,7 +303,7 @@ def test_claims_that_were_settled_stay_so_through_two_losses(layer: RedisChannel
         assert request.wait == 0
         layer.send("a", {"n": 2})
         with pytest.raises(StopIteration) as end:
-            taking.send(layer.say(request.commands))
+            taking.send(layer.say(request.said_in("")))
         assert [codec.decode(envelope.content) for envelope in end.value.value] == [{"n": 2}]
 
 
@@ -471,3 +471,50 @@ def test_a_bell_that_was_lost_is_rung_by_the_heartbeat(
         until(own_server.blocked)
         layer.announce(Announcement("w1", ("a",)))
         assert len(waiting.result(PATIENCE)[1][1]) == 2
+
+
+# -- runs of the server --------------------------------------------------------------------------------------------
+
+
+def event(layer: RedisChannelLayer, number: int) -> Envelope:
+    """Write an event of a connection and return it."""
+    sent = Envelope(EVENT, "a", codec.encode({"n": number}), layer.inbox(KIND).new_channel(), number)
+    assert layer.write([sent]) == []
+    return sent
+
+
+@pytest.mark.parametrize("fresh", [0, 1])
+def test_events_of_an_earlier_run_are_not_handled(
+    own_server: RedisServer, new_layer: NewLayer, fresh: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server that comes back with what it had saved may have lost what was taken since; their owner settles them."""
+    layer = new_layer()
+    old = [event(layer, number) for number in (1, 2)]
+    layer.send("a", {"n": 3})
+    own_server.ask("SAVE")
+    own_server.kill()
+    own_server.start()
+    new = [event(layer, 4)] if fresh else []
+    assert layer.find_lost([*old, *new]) == []
+    with layer.open_slot() as slot:
+        taken = slot.take({"a": 16}, 16, 0)
+        assert [codec.decode(envelope.content)["n"] for envelope in taken] == [3, *([4] if fresh else [])]
+        slot.settle([])
+        assert layer.find_lost([*old, *new]) == [*old, *new]
+    assert layer.losses.counts["earlier run"] == 2
+    assert "earlier run of the layer" in caplog.text
+
+
+def test_a_take_of_nothing_but_an_earlier_run_goes_on_waiting(own_server: RedisServer, new_layer: NewLayer) -> None:
+    """Their claims end at once, and what is sent next is taken."""
+    layer = new_layer()
+    old = event(layer, 1)
+    own_server.ask("SAVE")
+    own_server.kill()
+    own_server.start()
+    with layer.open_slot() as slot, ThreadPoolExecutor(1) as pool:
+        taking = pool.submit(slot.take, {"a": 16}, 16, PATIENCE)
+        until(lambda: layer.find_lost([old]) == [old])
+        event(layer, 2)
+        (taken,) = taking.result(PATIENCE)
+        assert taken.token == 2

@@ -31,7 +31,7 @@ def writes(layer: RedisChannelLayer, monkeypatch: pytest.MonkeyPatch) -> list[in
     ask = layer.connections._writing.ask
 
     def counting(request: Request, patience: float | None = None) -> Replies:
-        found.append(len(request.commands))
+        found.append(len(request.said_in("")))
         return ask(request, patience)
 
     monkeypatch.setattr(layer.connections._writing, "ask", counting)
@@ -236,14 +236,14 @@ def test_a_registration_made_since_is_not_swept(layer: RedisChannelLayer, new_la
     layer.group_add("g", inbox.new_channel())
     writing = layer.writer.write([layer.group_message("g", {})])
     request = next(writing)
-    answers = layer.say(request.commands)
+    answers = layer.say(request.said_in(""))
     layer.say([pack("UNLINK", layer.keys.stream(inbox.name))])
     request = writing.send(answers)
-    sweep = writing.send(layer.say(request.commands))
+    sweep = writing.send(layer.say(request.said_in("")))
     inbox.reannounce()
     inbox._register("g")
     layer.say(inbox._due)
-    assert layer.say(sweep.commands) == [0]
+    assert layer.say(sweep.said_in("")) == [0]
     assert layer.say([pack("HEXISTS", layer.keys.group("g"), inbox.name)]) == [1]
 
 

@@ -12,6 +12,7 @@ local now = time[1] + time[2] / 1000000
 local stamp = struct.pack('>d', now)
 local depth = redis.call('LLEN', queue)
 local was_empty = depth == 0
+local CHUNK = 1000 -- Lua's stack bounds how many arguments a call has
 local expired, refused = 0, {}
 
 local function drop_expired()
@@ -23,18 +24,30 @@ local function drop_expired()
     end
 end
 
+local accepted = {}
+
+local function push()
+    if #accepted > 0 then redis.call('RPUSH', queue, unpack(accepted)) end
+    accepted = {}
+end
+
 for i = 4, #ARGV do
     local element = ARGV[i]
     local is_message = string.byte(element) == 109
-    if is_message and depth >= capacity then drop_expired() end
+    if is_message and depth >= capacity then
+        push() -- what is looked at has to be there
+        drop_expired()
+    end
     if is_message and depth >= capacity then
         refused[#refused + 1] = i - 4
     else
         if is_message then element = 'm' .. stamp .. string.sub(element, 10) end
-        redis.call('RPUSH', queue, element)
+        accepted[#accepted + 1] = element
         depth = depth + 1
+        if #accepted == CHUNK then push() end
     end
 end
+push()
 
 -- A queue that holds something has its bell rung, or a slot is about to look into it: one that was not empty is told.
 if was_empty and depth > 0 and redis.call('EXISTS', bell) == 0 then redis.call('RPUSH', bell, '') end
