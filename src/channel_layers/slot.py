@@ -47,6 +47,13 @@ class Slot(ABC):
         """As :meth:`settle`."""
         return await asyncio.to_thread(self.settle, envelopes)
 
+    def settle_and_take(
+        self, envelopes: Sequence[Envelope], wants: Mapping[str, int], limit: int
+    ) -> tuple[list[Refused], list[Envelope]]:
+        """As :meth:`settle` and then a :meth:`take` that does not wait: in one write, where the layer can do that."""
+        refused = self.settle(envelopes)
+        return refused, self.take(wants, limit, 0)
+
     @abstractmethod
     def put_back(self, envelopes: Sequence[Envelope]) -> None:
         """Return claimed messages that were not touched to the head of their queues."""

@@ -159,8 +159,9 @@ class WorkerSlot:
         runner = Runner(self._worker, self._pending)
         worker_ready.send(sender=self._worker)
         try:
-            while not self._worker.stopping.is_set():
-                self._fetch()
+            while not self._worker.stopping.is_set() or self._remaining:
+                if not self._remaining:
+                    self._fetch()
                 self._run_all(runner)
         finally:
             self._slot.close()
@@ -195,10 +196,18 @@ class WorkerSlot:
         self._settle()
 
     def _settle(self) -> None:
+        """Write what was gathered and, in the same write, take what waits already."""
+        taken: list[Envelope] = []
+
+        def write(envelopes: Sequence[Envelope]) -> list[Refused]:
+            refused, taken[:] = self._slot.settle_and_take(envelopes, self._wants, MAX_TAKE)
+            return refused
+
         try:
-            self._pending.settle(self._slot.settle)
+            self._pending.settle(self._slot.settle if self._worker.stopping.is_set() else write)
         except OSError as error:
             logger.error("what consumers have sent could not be written: %s", error)
+        self._remaining.extend(taken)
 
     def _next(self) -> Envelope | None:
         try:

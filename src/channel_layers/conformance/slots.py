@@ -170,6 +170,32 @@ class SlotConformance(Harness):
             assert len(drained(layer, "conformance.b")) == 1
             assert layer.find_lost([sent]) == [sent]
 
+    def test_settle_and_take_ends_old_claims_and_makes_new_ones(
+        self, layer: BaseChannelLayer, slot: Slot, owner: str
+    ) -> None:
+        """What waits already is taken with the answers, up to the limits; what was answered is nowhere any more."""
+        first, second, third = (event("conformance.a", owner, token, n=token) for token in (1, 2, 3))
+        layer.write([first, second, third])
+        self.take(slot, "conformance.a", limit=1)
+        refused, taken = slot.settle_and_take([done(owner, 1)], {"conformance.a": 1, "conformance.b": 5}, 5)
+        assert (refused, [envelope.token for envelope in taken]) == ([], [2])
+        assert layer.find_lost([first, second, third]) == [first]
+        assert [e.token for e in slot.settle_and_take([done(owner, 2)], {"conformance.a": 5}, 5)[1]] == [3]
+        assert slot.settle([done(owner, 3)]) == []
+        assert layer.find_lost([first, second, third]) == [first, second, third]
+
+    def test_settle_and_take_does_not_wait(self, new_layer: NewLayer) -> None:
+        """Neither for messages, nor does a refusal keep it from taking."""
+        layer = new_layer(capacity=1)
+        layer.send("conformance.full", {})
+        with layer.open_slot() as slot:
+            (refused,), taken = slot.settle_and_take([layer.message("conformance.full", {})], {"conformance.a": 1}, 1)
+            assert (type(refused.error), taken) == (layer.ChannelFull, [])
+            layer.send("conformance.a", {"n": 1})
+            (refused,), taken = slot.settle_and_take([layer.message("conformance.full", {})], {"conformance.a": 1}, 1)
+            assert codec.decode(taken[0].content) == {"n": 1}
+            slot.settle([])
+
     # -- putting back ----------------------------------------------------------------------------------------------
 
     def test_put_back_restores_the_order(self, layer: BaseChannelLayer, slot: Slot) -> None:

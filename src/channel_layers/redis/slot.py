@@ -46,7 +46,7 @@ class RedisSlot(Slot):
         self._layer = layer
         self._name = name
         self._claimed: list[tuple[Envelope, bytes]] = []
-        self._is_stale = False  # the server may still hold claims that were settled
+        self._unconfirmed: set[bytes] = set()  # were settled, and the server may still hold them
         self._rotation = 0
         self._interrupted = threading.Event()
         self._waiting = False
@@ -83,6 +83,12 @@ class RedisSlot(Slot):
             return []
         return await arun(self._settling(envelopes), self._alent().ask)
 
+    def settle_and_take(
+        self, envelopes: Sequence[Envelope], wants: Mapping[str, int], limit: int
+    ) -> tuple[list[Refused], list[Envelope]]:
+        """As :meth:`settle`, and claim what waits already, in one write."""
+        return run(self._settling_and_taking(envelopes, wants, limit), self._lent().ask)
+
     def put_back(self, envelopes: Sequence[Envelope]) -> None:
         """Return claimed messages to the head of their queues, in their old order."""
         if envelopes:
@@ -98,7 +104,7 @@ class RedisSlot(Slot):
         """Give the slot up; what it had claimed and not settled is lost, and counted."""
         n = len(self._claimed)
         try:
-            if n or self._is_stale:
+            if n or self._unconfirmed:
                 run(self._releasing(), self._lent().ask)
         except LayerUnavailable:  # then the claims end when this process is found dead
             logger.warning("slot %s could not give up its claims: the layer is away", self._name)
@@ -127,8 +133,8 @@ class RedisSlot(Slot):
     ) -> Exchange[list[Envelope]]:
         """Return what could be claimed, after waiting for the bells or at once."""
         channels, script = self._script(wants, limit)
-        at_once = not waiting or self._is_stale
-        request = Request([*self._cleared(), script]) if at_once else self._wait(channels, script, deadline)
+        at_once = not waiting or self._unconfirmed
+        request = Request([script]) if at_once else self._wait(channels, script, deadline)
         try:
             *_, reply = yield request
         except Declined:
@@ -137,14 +143,13 @@ class RedisSlot(Slot):
             if self._goes_on(deadline) or self._interrupted.is_set():
                 return []
             raise
-        self._is_stale = False
         return (yield from self._claim(channels, reply))
 
     def _script(self, wants: Mapping[str, int], limit: int) -> tuple[list[str], bytes]:
         keys = self._layer.keys
         channels = self._rotated(wants)
         pairs = [key for channel in channels for key in (keys.queue(channel), keys.bell(channel))]
-        known = 0 if self._is_stale else len(self._claimed)
+        known = 0 if self._unconfirmed else len(self._claimed)
         arguments: list[Argument] = [
             self._name,
             known,
@@ -164,6 +169,8 @@ class RedisSlot(Slot):
         expired, elements = reply
         for place, n in zip(expired[::2], expired[1::2], strict=True):
             self._layer.count_expired(channels[place - 1], n)
+        if self._unconfirmed:
+            elements = yield from self._confirm(elements)
         taken = list(map(entries.read_element, elements))
         self._claimed += zip(taken, elements, strict=True)
         run = self._run()
@@ -176,6 +183,14 @@ class RedisSlot(Slot):
             yield Request([self._release(len(taken))])
             self._claimed.clear()
         return fresh
+
+    def _confirm(self, elements: list[bytes]) -> Exchange[list[bytes]]:
+        """End what was settled without an answer and is still claimed; return the rest of what is."""
+        old = sum(element in self._unconfirmed for element in elements)
+        if old:  # they stand before all that was claimed since
+            yield Request([self._release(old)])
+        self._unconfirmed.clear()
+        return elements[old:]
 
     def _run(self) -> str:
         connection = self._connection or self._loop_connection
@@ -193,11 +208,25 @@ class RedisSlot(Slot):
     # -- ending claims ---------------------------------------------------------------------------------------------
 
     def _settling(self, envelopes: Sequence[Envelope]) -> Exchange[list[Refused]]:
+        return (yield from self._written(envelopes, self._ending()))
+
+    def _settling_and_taking(
+        self, envelopes: Sequence[Envelope], wants: Mapping[str, int], limit: int
+    ) -> Exchange[tuple[list[Refused], list[Envelope]]]:
+        claim = self._ending()
+        channels, claim.take = self._script(wants, limit)
+        refused = yield from self._written(envelopes, claim)
+        return refused, (yield from self._claim(channels, claim.taken))
+
+    def _ending(self) -> Claim:
         claim = Claim(self._release(len(self._claimed)), self._restore())
+        self._unconfirmed.update(element for _, element in self._claimed)
         self._claimed.clear()
-        self._is_stale = True  # until the server has answered
+        return claim
+
+    def _written(self, envelopes: Sequence[Envelope], claim: Claim) -> Exchange[list[Refused]]:
         refused = yield from self._layer.writer.write(envelopes, claim)
-        self._is_stale = False
+        self._unconfirmed.clear()
         return refused
 
     def _putting_back(self, envelopes: Sequence[Envelope]) -> Exchange[None]:
@@ -218,9 +247,6 @@ class RedisSlot(Slot):
     def _interrupting(self) -> Exchange[None]:
         self._interrupted.set()
         yield Request(ringing(self._wake()))
-
-    def _cleared(self) -> list[bytes]:
-        return [self._release(-1)] if self._is_stale else []
 
     def _release(self, known: int) -> bytes:
         return RELEASE.call([self._claims(), self._layer.keys.slots], self._name, known)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -30,11 +31,17 @@ QUEUE_GRACE: Final = 60
 """Seconds that a queue with one reader outlives its last message, so that what has expired can be counted."""
 
 
-class Claim(NamedTuple):
-    """The commands that end the claims of a slot, and that make them again while its answers wait for room."""
+@dataclass
+class Claim:
+    """The commands that end the claims of a slot, and that make them again while its answers wait for room.
+
+    ``take`` makes new ones in the same write; ``taken`` is what the server answered to it.
+    """
 
     release: bytes
     restore: Sequence[bytes]
+    take: bytes | None = None
+    taken: Any = None
 
 
 class Crowded(NamedTuple):
@@ -99,6 +106,8 @@ class Writer:
         if not batches.parcels and claim is None:
             return
         replies = yield Request(partial(self._commands, batches, claim))
+        if claim is not None and claim.take is not None:
+            claim.taken = replies[-1]
         place = -1
         for target, parcels in batches.parcels.items():
             place += 1
@@ -119,6 +128,8 @@ class Writer:
                 commands.append(self._push(target, parcels, now, run))
         if claim is not None:
             commands.append(claim.release)
+            if claim.take is not None:
+                commands.append(claim.take)
         return commands
 
     def _push(self, channel: str, parcels: Sequence[Parcel], now: float, run: str) -> bytes:

@@ -296,15 +296,39 @@ def test_claims_that_were_settled_stay_so_through_two_losses(layer: RedisChannel
     layer.send("a", {"n": 1})
     with layer.open_slot() as slot:
         slot.take({"a": 1}, 1, 0)
-        slot._is_stale, slot._claimed = True, []  # as after a settle that the server has not heard of
+        slot._ending()  # as in a settle that the server has not heard of
         taking = slot._taking({"a": 1}, 1, None)
         next(taking)
         request = taking.throw(LayerUnavailable("the answer was lost"))
         assert request.wait == 0
         layer.send("a", {"n": 2})
+        release = taking.send(layer.say(request.said_in("")))
         with pytest.raises(StopIteration) as end:
-            taking.send(layer.say(request.said_in("")))
+            taking.send(layer.say(release.said_in("")))
         assert [codec.decode(envelope.content) for envelope in end.value.value] == [{"n": 2}]
+        assert layer.say([pack("LLEN", slot._claims())]) == [1]
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_what_is_taken_with_a_settle_survives_the_loss_of_its_answer(
+    own_server: RedisServer, new_layer: NewLayer, arrives: bool
+) -> None:
+    """The next take returns it, and nothing of what was settled, whether the server heard of the settle or not."""
+    layer, other = new_layer(), new_layer()
+    other.send_many([("a", {"n": n}) for n in range(3)])
+    with layer.open_slot() as slot:
+        slot.take({"a": 1}, 1, 0)
+        settling = slot._settling_and_taking([], {"a": 1}, 1)
+        request = next(settling)
+        if arrives:
+            other.say(request.said_in(""))
+        with pytest.raises(LayerUnavailable):
+            settling.throw(LayerUnavailable("the answer was lost"))
+        taken = slot.take({"a": 1}, 1, 0)
+        assert [codec.decode(envelope.content)["n"] for envelope in taken] == ([1, 2] if arrives else [1])
+        assert other.say([pack("LLEN", slot._claims())]) == [len(taken)]
+        slot.settle([])
+        assert other.say([pack("LLEN", slot._claims())]) == [0]
 
 
 def test_a_slot_that_is_closed_without_a_server(
