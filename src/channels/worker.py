@@ -32,6 +32,8 @@ BUDGET: Final = 0.002
 """Seconds that the messages of one channel taken together may be expected to run."""
 SLOW: Final = 0.005
 """Seconds after which a consumer no longer holds back what was sent, or messages its slot has not touched."""
+QUIET: Final = 10
+"""How often the watchdog finds nobody at work before it sleeps."""
 
 
 class Worker:
@@ -242,15 +244,17 @@ class WorkerSlot:
 
 
 class Watchdog:
-    """One thread of a worker, awake only while consumers run."""
+    """One thread of a worker, awake while consumers run and a moment longer: waking it costs more than a consumer."""
 
     def __init__(self) -> None:
         self.slots: list[WorkerSlot] = []
         self._awake = threading.Event()
+        self._has_seen_work = False
         self._stopped = False
 
     def wake(self) -> None:
         """A slot has begun to run consumers."""
+        self._has_seen_work = True
         if not self._awake.is_set():
             self._awake.set()
 
@@ -263,10 +267,22 @@ class Watchdog:
         """Let go what slow consumers hold back."""
         while not self._stopped:
             self._awake.wait()
+            self._watch()
             self._awake.clear()
-            while not self._stopped and any(slot.started for slot in self.slots):
-                time.sleep(SLOW)
-                self._release_slow()
+            if self._stopped or self._is_anyone_at_work():  # it was told so while it was still awake
+                self._awake.set()
+
+    def _watch(self) -> None:
+        """Look at the slots until no consumer has run for a while."""
+        quiet = 0
+        while not self._stopped and quiet < QUIET:
+            self._has_seen_work = False
+            time.sleep(SLOW)
+            self._release_slow()
+            quiet = 0 if self._has_seen_work or self._is_anyone_at_work() else quiet + 1
+
+    def _is_anyone_at_work(self) -> bool:
+        return any(slot.started for slot in self.slots)
 
     def _release_slow(self) -> None:
         deadline = time.perf_counter() - SLOW

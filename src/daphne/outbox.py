@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Final, Protocol
 
 from channel_layers.base import BaseChannelLayer
@@ -39,7 +40,8 @@ class Outbox:
         self._layer = layer
         self._owner_of = owner_of
         self._batch: list[Envelope] = []
-        self._filled = asyncio.Event()
+        self._writing = 0
+        self._all_written = asyncio.Event()
         self._under_way: dict[str, tuple[float, Envelope]] = {}
         self._suspects: set[tuple[str, int]] = set()
         self._loop = asyncio.get_running_loop()
@@ -49,17 +51,16 @@ class Outbox:
 
     def post(self, envelope: Envelope) -> None:
         """Send an event in this turn's write and own it until :meth:`settled`."""
-        self._batch.append(envelope)
+        self.send(envelope)
         self._under_way[envelope.owner] = self._loop.time(), envelope
-        if not self._filled.is_set():
-            self._filled.set()
         if self._check_timer is None:
             self._check_timer = self._loop.call_later(OVERDUE, self._start_check)
 
     def send(self, envelope: Envelope) -> None:
         """Send a message that nobody answers in this turn's write."""
+        if not self._batch:
+            self._loop.call_soon(self._write)
         self._batch.append(envelope)
-        self._filled.set()
 
     def settled(self, owner: str) -> Envelope | None:
         """The event of ``owner`` is done; return it."""
@@ -76,24 +77,28 @@ class Outbox:
         """How many events are not settled."""
         return len(self._under_way)
 
-    async def run(self) -> None:
-        """Write what each turn of the loop has gathered, until cancelled."""
-        while True:
-            await self._filled.wait()
-            self._filled.clear()
-            await self.flush()
+    async def drain(self) -> None:
+        """Wait until everything was written."""
+        while self._batch or self._writing:
+            self._all_written.clear()
+            await self._all_written.wait()
 
-    async def flush(self) -> None:
-        """Write what was gathered."""
+    def _write(self) -> None:
+        """Write what one turn of the loop has gathered."""
         batch, self._batch = self._batch, []
-        for envelope, error in await self._write(batch) if batch else ():
-            self._refused(envelope, error)
+        self._writing += 1
+        self._layer.start_write(batch, partial(self._written, batch))
 
-    async def _write(self, batch: list[Envelope]) -> list[Refused]:
-        try:
-            return await self._layer.awrite(batch)
-        except OSError as error:  # never repeated: it may have arrived, and only its answer was lost
-            return [Refused(envelope, error) for envelope in batch]
+    def _written(self, batch: list[Envelope], refused: list[Refused], error: Exception | None) -> None:
+        self._writing -= 1
+        if error is not None:  # never repeated: it may have arrived, and only its answer was lost
+            refused = [Refused(envelope, error) for envelope in batch]
+            if not isinstance(error, OSError):
+                logger.error("events could not be sent", exc_info=error)
+        for envelope, reason in refused:
+            self._refused(envelope, reason)
+        if not self._writing:
+            self._all_written.set()
 
     def close(self) -> None:
         """Stop looking after events under way."""

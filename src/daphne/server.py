@@ -72,7 +72,6 @@ class Server:
         """Accept connections on bound ``sockets``."""
         await self._beat()
         coroutines = (
-            self.outbox.run(),
             self._delivery.run(self.sockets),
             self._delivery.run(self.requests),
             self._heartbeat(),
@@ -89,7 +88,7 @@ class Server:
         for connection in list(self._live):
             connection.close(1012, "server restarts", "server (stops)")
         await self._drain()
-        await self.outbox.flush()
+        await self.outbox.drain()
         await self.layer.awithdraw(self.layer.process)
         for task in self._tasks:
             task.cancel()

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from channel_layers.base import Written
 from channel_layers.envelope import AGAIN, Envelope
 from channel_layers.exceptions import LayerUnavailable
-from channel_layers.slot import Refused
 from tests.daphne.serving import CONNECT, RECEIVE, Rig, serving
 from tests.daphne.virtual_time import elapse, idle
 
@@ -16,10 +16,10 @@ from tests.daphne.virtual_time import elapse, idle
 def break_layer(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every write of the server fail."""
 
-    async def awrite(envelopes: Sequence[Envelope]) -> list[Refused]:
-        raise LayerUnavailable("no answer within 5 s")
+    def start_write(envelopes: Sequence[Envelope], written: Written) -> None:
+        written([], LayerUnavailable("no answer within 5 s"))
 
-    monkeypatch.setattr(rig.layer, "awrite", awrite)
+    monkeypatch.setattr(rig.layer, "start_write", start_write)
 
 
 async def test_an_event_that_the_layer_did_not_take_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:

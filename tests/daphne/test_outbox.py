@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from channel_layers.base import Written
 from channel_layers.envelope import EVENT, MESSAGE, Envelope, done
 from channel_layers.exceptions import ChannelFull, LayerUnavailable
 from channel_layers.memory import MemoryChannelLayer
 from channel_layers.memory.slot import MemorySlot
 from channel_layers.registry import Announcement
-from channel_layers.slot import Refused
 from daphne.outbox import NoWorker, Outbox
 from tests.daphne.virtual_time import elapse, idle
 
@@ -33,10 +33,12 @@ class Layer(MemoryChannelLayer):
         self.before_retract = asyncio.Event()
         self.before_retract.set()
 
-    async def awrite(self, envelopes: Sequence[Envelope]) -> list[Refused]:
-        self._check()
+    def start_write(self, envelopes: Sequence[Envelope], written: Written) -> None:
+        if self.broken:
+            written([], LayerUnavailable("no answer within 5 s"))
+            return
         self.writes.append([envelope.target for envelope in envelopes])
-        return await super().awrite(envelopes)
+        super().start_write(envelopes, written)
 
     async def afind_lost(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
         self._check()
@@ -104,12 +106,9 @@ class Desk:
 async def running() -> AsyncIterator[Desk]:
     """Run an outbox."""
     desk = Desk()
-    task = asyncio.create_task(desk.outbox.run())
     yield desk
-    assert not task.done()
-    task.cancel()
+    await desk.outbox.drain()
     desk.outbox.close()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_everything_of_one_turn_leaves_in_one_write() -> None:

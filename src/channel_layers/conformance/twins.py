@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 import pytest
 
 from channel_layers.base import BaseChannelLayer
-from channel_layers.conformance.harness import KIND, Harness, NewLayer, event, messages
+from channel_layers.conformance.harness import KIND, Harness, NewLayer, drained, event, messages
 from channel_layers.envelope import DONE, done
 from channel_layers.inbox import Inbox
 from channel_layers.registry import Announcement
+from channel_layers.slot import Refused
 
 T = TypeVar("T")
 
@@ -146,6 +147,50 @@ class TwinConformance(Harness):
             assert [envelope.kind for _, envelope in deliveries][1:] == [DONE]
 
         self.run(main())
+
+    def test_started_writes_keep_their_order(self, layer: BaseChannelLayer, peer: BaseChannelLayer) -> None:
+        """However many are under way at once; each tells its end."""
+        ends: list[tuple[int, Exception | None]] = []
+
+        async def main() -> None:
+            ended = asyncio.Event()
+
+            def written(refused: list[Refused], error: Exception | None) -> None:
+                ends.append((len(refused), error))
+                if len(ends) == 20:
+                    ended.set()
+
+            for n in range(20):
+                layer.start_write([layer.message("conformance.a", {"n": n})], written)
+            await ended.wait()
+
+        self.run(main())
+        assert ends == [(0, None)] * 20
+        assert [content["n"] for _, content in drained(peer, "conformance.a")] == list(range(20))
+
+    def test_a_started_write_tells_what_was_refused(self, new_layer: NewLayer) -> None:
+        """By queues that are full, and by inboxes that stay so; the rest was sent."""
+        layer = new_layer(capacity=1, inbox_capacity=1, send_timeout=0)
+        channel = layer.new_channel(f"{KIND}!")
+        layer.send(channel, {})
+        layer.send("conformance.full", {})
+        found: list[Refused] = []
+
+        async def main() -> None:
+            ended = asyncio.Event()
+
+            def written(refused: list[Refused], error: Exception | None) -> None:
+                found.extend(refused)
+                ended.set()
+
+            targets = (channel, "conformance.full", "conformance.a")
+            layer.start_write([layer.message(target, {}) for target in targets], written)
+            await ended.wait()
+
+        self.run(main())
+        assert {refusal.envelope.target for refusal in found} == {channel, "conformance.full"}
+        assert {type(refusal.error) for refusal in found} == {layer.ChannelFull}
+        assert layer.depth("conformance.a") == 1
 
     def test_an_interrupt_ends_atake(self, layer: BaseChannelLayer) -> None:
         """A coroutine that takes is interrupted like a thread."""

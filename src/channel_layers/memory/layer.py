@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final
 from msgspec import structs
 
 from channel_layers import names
-from channel_layers.base import BaseChannelLayer
+from channel_layers.base import BaseChannelLayer, Written
 from channel_layers.envelope import GROUP, JOIN, LEAVE, MESSAGE, Envelope, done
 from channel_layers.exceptions import ChannelFull
 from channel_layers.memory.inbox import MemoryInbox
@@ -70,6 +70,16 @@ class MemoryChannelLayer(BaseChannelLayer):
         if crowded:
             refused += await asyncio.to_thread(self._write_crowded, crowded)
         return refused
+
+    def start_write(self, envelopes: Sequence[Envelope], written: Written) -> None:
+        """As :meth:`awrite`; it is over before this returns, unless an inbox is full."""
+        with self.lock:
+            refused, crowded = self._put_all(envelopes)
+        self.losses.report()
+        if crowded:
+            super().start_write(crowded, lambda more, error: written(refused + more, error))
+        else:
+            written(refused, None)
 
     def open_slot(self) -> MemorySlot:
         """Return a new slot to take messages with."""

@@ -11,7 +11,7 @@ from channel_layers.exceptions import LayerUnavailable
 from channel_layers.redis.connector import Connector, Unknown, Welcome
 from channel_layers.redis.exchange import Request
 from channel_layers.redis.link import Link
-from channel_layers.redis.protocol import Commands, Replies
+from channel_layers.redis.protocol import Commands, Replies, has_error
 
 IDLE: Final = 0.005
 """Seconds without a request after which a link is looked at before it is used: servers close what is idle, and a look
@@ -81,6 +81,8 @@ class Connection:
     def _answered(self, link: Link, commands: Commands, wait: float | None) -> Replies:
         limit = None if wait is None else wait + self._connector.timeout
         replies = self._exchanged(link, commands, limit)
+        if not has_error(replies):
+            return replies
         unknown = Unknown(commands, replies)
         if unknown.commands:
             unknown.fill(self._exchanged(link, unknown.commands, limit))

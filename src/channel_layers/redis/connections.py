@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from channel_layers.redis import exchange
 from channel_layers.redis.connection import Connection
 from channel_layers.redis.connector import Connector, Welcome
-from channel_layers.redis.exchange import Exchange, Request
+from channel_layers.redis.exchange import Answer, Conversation, Done, Exchange, Request
 from channel_layers.redis.loop_connection import LoopConnection
 from channel_layers.redis.protocol import Commands, Replies
 
@@ -60,7 +60,11 @@ class Connections:
 
     async def arun(self, steps: Exchange[T]) -> T:
         """As :meth:`run`, over the connections of the running loop."""
-        return await exchange.arun(steps, self._aask)
+        return await exchange.arun(steps, self.say)
+
+    def begin(self, steps: Exchange[T], done: Done[T]) -> None:
+        """As :meth:`arun`, and call ``done`` in the end."""
+        Conversation(steps, self.say, done).begin()
 
     def say_at_once(self, commands: Commands) -> Replies:
         """Send ``commands`` with a single attempt to connect.
@@ -76,11 +80,18 @@ class Connections:
         with self.lent() as connection:
             return connection.ask(request)
 
-    async def _aask(self, request: Request) -> Replies:
+    def say(self, request: Request, answer: Callable[[Answer], None]) -> None:
+        """Make a request over a connection of the running loop; what waits in the server has one of its own."""
         if request.wait == 0:
-            return await self.shelf().writing.ask(request)
-        async with self.alent() as connection:
-            return await connection.ask(request)
+            self.shelf().writing.say(request, answer)
+            return
+        connection = self.alend()
+
+        def answered(result: Answer) -> None:
+            self.atake_back(connection)
+            answer(result)
+
+        connection.say(request, answered)
 
     # -- lending ---------------------------------------------------------------------------------------------------
 
@@ -120,15 +131,6 @@ class Connections:
         shelf = self._loops.get(connection.loop)
         if shelf is not None and connection in shelf.all:
             shelf.idle.append(connection)
-
-    @asynccontextmanager
-    async def alent(self) -> AsyncIterator[LoopConnection]:
-        """Lend a connection of the running loop for a block."""
-        connection = self.alend()
-        try:
-            yield connection
-        finally:
-            self.atake_back(connection)
 
     def shelf(self) -> LoopShelf:
         """Return the connections of the running loop; those of loops that have ended are closed."""

@@ -7,9 +7,11 @@ in the same write as the next read: a connection that breaks loses no entry and 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -21,7 +23,7 @@ from channel_layers.redis import entries
 from channel_layers.redis.census import ASK, answering
 from channel_layers.redis.connection import Connection
 from channel_layers.redis.connector import Declined
-from channel_layers.redis.exchange import Exchange, Request, arun, run
+from channel_layers.redis.exchange import Conversation, Exchange, Request, run
 from channel_layers.redis.link import Link
 from channel_layers.redis.loop_connection import LoopConnection
 from channel_layers.redis.protocol import Argument, pack
@@ -30,6 +32,8 @@ from channel_layers.redis.writer import ROOM_LIFETIME
 
 if TYPE_CHECKING:
     from channel_layers.redis.layer import RedisChannelLayer
+
+logger = logging.getLogger("channel_layers")
 
 LIFETIME: Final = 60
 """Seconds an inbox outlives the last sign of its process. Longer than it takes to be called dead: a process that was
@@ -56,7 +60,9 @@ class RedisInbox(Inbox):
         self._due: list[bytes] = []
         self._withdrawals: list[tuple[str, float]] = []
         self._is_forgotten = False  # the layer had to make the inbox anew
-        self._reading: asyncio.Task[list[Envelope]] | None = None
+        self._reading: LoopConnection | None = None
+        self._arrived: list[Envelope] = []
+        self._waiter: asyncio.Future[None] | None = None
         self._connection: Connection | None = None
         self._loop_connection: LoopConnection | None = None
 
@@ -86,8 +92,7 @@ class RedisInbox(Inbox):
         own = [self._stream, keys.gaps(self.name), keys.waiting(self.name), keys.room(self.name), *self._long]
         self._layer.say_if_possible([*groups, pack("UNLINK", *own)])
         self._layer.inbox_closed(self)
-        if self._reading is not None and not self._reading.get_loop().is_closed():
-            self._reading.cancel()
+        self._reading = None
         self._give_back()
 
     def members_to_be(self, group: str, waiting: Sequence[Any]) -> list[str]:
@@ -122,28 +127,38 @@ class RedisInbox(Inbox):
 
     async def _aread(self) -> list[Envelope]:
         loop = asyncio.get_running_loop()
-        while True:
-            reading = self._reading
-            if reading is None or reading.get_loop() is not loop or reading.cancelled():
-                reading = self._reading = loop.create_task(self._aread_some())
-            envelopes = await asyncio.shield(reading)  # it goes on without us; what it reads is for the next call
-            self._reading = None
-            if envelopes or self._is_forgotten:
-                return envelopes
+        while not self._arrived and not self._is_forgotten:
+            if self._reading is None or self._reading.loop is not loop:
+                self._begin_reading()
+            waiter = self._waiter = loop.create_future()
+            await waiter  # the reading goes on without us; what it reads is for the next call
+        arrived, self._arrived = self._arrived, []
+        return arrived
 
-    async def _aread_some(self) -> list[Envelope]:
-        while True:
-            connection = self._alent()
-            try:
-                envelopes = await arun(self._steps(None), connection.ask)
-            except Declined as error:
-                self._layer.losses.count("inbox not read", f"inbox {self.name!r} could not be read: {error}")
-                await asyncio.sleep(1.0)
-            except LayerUnavailable:
-                continue  # the next attempt has waited for a link for a while before it fails
-            else:
-                connection.loop.call_soon(self._trim_behind, connection)
-                return envelopes
+    def _begin_reading(self) -> None:
+        connection = self._reading = self._alent()
+        Conversation(self._steps(None), connection.say, partial(self._read_ended, connection)).begin()
+
+    def _read_ended(
+        self, connection: LoopConnection, envelopes: list[Envelope] | None, error: Exception | None
+    ) -> None:
+        if self._reading is not connection:
+            return  # the inbox was closed, or is read in another loop by now
+        self._reading = None
+        if isinstance(error, Declined):
+            self._layer.losses.count("inbox not read", f"inbox {self.name!r} could not be read: {error}")
+            connection.loop.call_later(1.0, self._wake)
+            return
+        if error is None:
+            self._arrived += envelopes or ()
+            connection.loop.call_soon(self._trim_behind, connection)
+        elif not isinstance(error, LayerUnavailable):  # that has waited for a link for a while, and is made good
+            logger.error("reading inbox %r failed", self.name, exc_info=error)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def _steps(self, wait: float | None) -> Exchange[list[Envelope]]:
         """Read what follows the last entry, after waiting for it for up to ``wait`` seconds."""
@@ -233,7 +248,7 @@ class RedisInbox(Inbox):
         return UNREGISTER.call([self._layer.keys.group(group)], self.name, "", SETTLED)
 
     def _is_read_to_the_end(self) -> bool:
-        if self._reading is not None and not self._reading.done():
+        if self._reading is not None and not self._arrived:
             return True  # it waits in the server for what has not come yet
         if is_in_loop():
             return False

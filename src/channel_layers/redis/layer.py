@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import re
@@ -13,7 +12,7 @@ from typing import Any, Final
 from weakref import WeakSet
 
 from channel_layers import names
-from channel_layers.base import BaseChannelLayer
+from channel_layers.base import BaseChannelLayer, Written
 from channel_layers.envelope import Envelope
 from channel_layers.exceptions import LayerUnavailable
 from channel_layers.inbox import Inbox
@@ -77,7 +76,6 @@ class RedisChannelLayer(BaseChannelLayer):
         self.connections = Connections(Connector(self.address, _client_name(self.process), timeout), self._welcome)
         self.writer = Writer(self)
         self._slot_numbers = count(1)
-        self._posting: set[asyncio.Task[None]] = set()
         _layers.add(self)
 
     def write(self, envelopes: Sequence[Envelope]) -> list[Refused]:
@@ -87,6 +85,10 @@ class RedisChannelLayer(BaseChannelLayer):
     async def awrite(self, envelopes: Sequence[Envelope]) -> list[Refused]:
         """As :meth:`write`."""
         return await self.connections.arun(self.writer.write(envelopes))
+
+    def start_write(self, envelopes: Sequence[Envelope], written: Written) -> None:
+        """As :meth:`awrite`, without a task."""
+        self.connections.begin(self.writer.write(envelopes), lambda refused, error: written(refused or [], error))
 
     def open_slot(self) -> RedisSlot:
         """Return a new slot to take messages with."""
@@ -187,9 +189,7 @@ class RedisChannelLayer(BaseChannelLayer):
 
     def post(self, commands: Sequence[bytes]) -> None:
         """Send ``commands`` from the running loop without waiting; what fails is made good after a reconnect."""
-        task = asyncio.get_running_loop().create_task(self._apost(commands))
-        self._posting.add(task)
-        task.add_done_callback(self._posting.discard)
+        self.connections.begin(_saying(commands), _log_error)
 
     def count_expired(self, channel: str, n: int) -> None:
         """Count messages that nobody took in time."""
@@ -203,12 +203,6 @@ class RedisChannelLayer(BaseChannelLayer):
     def _welcome(self, link: Link) -> list[bytes]:
         """Return what a new link begins with: an event is not sent before there is an inbox for its answer."""
         return [inbox.opening(leaves_mark=True) for inbox in list(self.local_inboxes.values())]
-
-    async def _apost(self, commands: Sequence[bytes]) -> None:
-        try:
-            await self.connections.arun(_saying(commands))
-        except LayerUnavailable as error:
-            logger.warning("%s", error)
 
     def _flushing(self) -> Exchange[None]:
         cursor = b"0"
@@ -234,7 +228,6 @@ class RedisChannelLayer(BaseChannelLayer):
         self._inboxes = {}
         self._receiver = Receiver(self)
         self.local_inboxes = {}
-        self._posting = set()
         self.connections.forget(_client_name(self.process))
 
 
@@ -244,6 +237,11 @@ def _client_name(process: str) -> str:
 
 def _saying(commands: Sequence[bytes]) -> Exchange[Replies]:
     return (yield Request(commands))
+
+
+def _log_error(replies: Replies | None, error: Exception | None) -> None:
+    if error is not None:
+        logger.warning("%s", error)
 
 
 _layers: WeakSet[RedisChannelLayer] = WeakSet()

@@ -6,22 +6,31 @@ import asyncio
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias
 
-from channel_layers.redis.connector import Connector, Unknown, Welcome
-from channel_layers.redis.exchange import Request
+from channel_layers.exceptions import LayerUnavailable
+from channel_layers.redis.connector import Connector, Declined, Unknown, Welcome
+from channel_layers.redis.exchange import Answer, Request, conclude
 from channel_layers.redis.link import WOULD_BLOCK, Link
-from channel_layers.redis.protocol import Commands, Replies
+from channel_layers.redis.protocol import Commands, Replies, has_error
+
+Answering: TypeAlias = Callable[[Answer], None]
 
 
 class Batch:
-    """The replies that one request waits for."""
+    """The replies that one request waits for; ``limit`` is how many seconds, from ``since`` on."""
 
-    __slots__ = ("answered", "missing", "replies")
+    __slots__ = ("answer", "commands", "limit", "missing", "replies", "since")
 
-    def __init__(self, missing: int) -> None:
-        self.missing = missing
+    def __init__(self, commands: Commands, limit: float | None, answer: Answering) -> None:
+        self.commands = commands
+        self.missing = len(commands)
         self.replies: Replies = []
-        self.answered: asyncio.Future[Replies] = asyncio.get_running_loop().create_future()
+        self.limit = limit
+        self.since = time.monotonic()
+        self.answer = answer
 
 
 class Attempt:
@@ -63,24 +72,46 @@ class LoopConnection:
         self._connector = connector
         self.loop = asyncio.get_running_loop()
         self._link: Link | None = None
-        self._opening = asyncio.Lock()
+        self._opening: asyncio.Task[None] | None = None
+        self._unsaid: dict[Answering, Request] = {}  # until there is a link
         self._unsent = bytearray()
         self._is_full = False
         self._unanswered: deque[Batch] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def say(self, request: Request, answer: Answering) -> None:
+        """Make ``request``; call ``answer`` with the replies, or with what :meth:`ask` raises."""
+        if self._link is not None and not self._unsaid:
+            self._send(request.said_in(self._link.run), request.wait, answer)
+            return
+        self._unsaid[answer] = request
+        if self._link is None and self._opening is None:
+            self._opening = self.loop.create_task(self._open())
 
     async def ask(self, request: Request) -> Replies:
         """As :meth:`channel_layers.redis.connection.Connection.ask`. The link survives if this is cancelled."""
-        if self._link is None:
-            await self._open()
-        return await self._answered(request.said_in(self.run or ""), request.wait)
+        replies: asyncio.Future[Replies] = self.loop.create_future()
+
+        def answer(answer: Answer) -> None:
+            conclude(replies, *((None, answer) if isinstance(answer, LayerUnavailable) else (answer, None)))
+
+        self.say(request, answer)
+        try:
+            return await replies
+        finally:
+            self._unsay(answer)
 
     def post(self, commands: Commands) -> None:
         """Send ``commands`` without waiting for the replies, if there is a link."""
         if self._link is not None:
-            self._send(commands).answered.add_done_callback(_retrieve)
+            self._send(commands, None, _ignore)
 
     def close(self) -> None:
         """Close the link; the next request opens another."""
+        if self._opening is not None and not self.loop.is_closed():
+            self._opening.cancel()
+        self._opening = None
+        self._unsaid.clear()
         self._fail(ConnectionAbortedError("it was closed"))
 
     @property
@@ -99,16 +130,23 @@ class LoopConnection:
         if self._link is not None:  # the loop is the parent's: what it watches must not be changed from here
             self._link.close()
 
+    # -- opening ---------------------------------------------------------------------------------------------------
+
     async def _open(self) -> None:
-        async with self._opening:
-            if self._link is not None:
-                return
+        try:
             link = await self._connect()
-            link.sock.setblocking(False)
-            self._link = link
-            self.loop.add_reader(link.sock, self._receive)
-            if self.welcome is not None and (commands := self.welcome(link)):
-                await self._answered(commands, 0)
+        except LayerUnavailable as error:
+            self._opening = None
+            self._answer_unsaid(error)
+            return
+        link.sock.setblocking(False)
+        self._link = link
+        self._opening = None
+        self.loop.add_reader(link.sock, self._receive)
+        if self.welcome is not None and (commands := self.welcome(link)):
+            self._send(commands, 0, self._welcomed)
+        else:
+            self._say_unsaid()
 
     async def _connect(self) -> Link:
         """Connect in a thread, which is rare, and so needs no second way to resolve names or to begin TLS."""
@@ -119,33 +157,41 @@ class LoopConnection:
             attempt.give_up()
             raise
 
-    async def _answered(self, commands: Commands, wait: float | None) -> Replies:
+    def _welcomed(self, answer: Answer) -> None:
+        if not isinstance(answer, LayerUnavailable):
+            self._say_unsaid()
+            return
+        if self._link is not None:
+            self.close()
+        self._answer_unsaid(answer)
+
+    def _say_unsaid(self) -> None:
+        unsaid, self._unsaid = self._unsaid, {}
+        for answer, request in unsaid.items():
+            self.say(request, answer)
+
+    def _answer_unsaid(self, error: LayerUnavailable) -> None:
+        unsaid, self._unsaid = self._unsaid, {}
+        for answer in unsaid:
+            answer(error)
+
+    def _unsay(self, answer: Answering) -> None:
+        """Nobody waits for ``answer`` any more; a link is not opened for nobody."""
+        if self._unsaid.pop(answer, None) is not None and not self._unsaid and self._opening is not None:
+            self._opening.cancel()
+            self._opening = None
+
+    # -- sending ---------------------------------------------------------------------------------------------------
+
+    def _send(self, commands: Commands, wait: float | None, answer: Answering) -> None:
         limit = None if wait is None else wait + self._connector.timeout
-        replies = await self._exchanged(commands, limit)
-        unknown = Unknown(commands, replies)
-        if unknown.commands:
-            unknown.fill(await self._exchanged(unknown.commands, limit))
-        return self._connector.checked(replies)
-
-    async def _exchanged(self, commands: Commands, limit: float | None) -> Replies:
-        begun = time.monotonic()
-        try:
-            async with asyncio.timeout(limit):
-                return await self._send(commands).answered
-        except TimeoutError as error:
-            self._fail(TimeoutError("no answer in time"))
-            raise self._connector.lost(error, begun) from error
-        except OSError as error:
-            raise self._connector.lost(error, begun) from error
-
-    def _send(self, commands: Commands) -> Batch:
-        batch = Batch(len(commands))
-        self._unanswered.append(batch)
+        self._unanswered.append(Batch(commands, limit, answer))
+        if limit is not None and self._timer is None:
+            self._timer = self.loop.call_later(limit, self._look_after)
         is_idle = not self._unsent
         self._unsent += b"".join(commands)
         if is_idle:
             self._flush()
-        return batch
 
     def _flush(self) -> None:
         if self._link is None:
@@ -169,6 +215,8 @@ class LoopConnection:
         else:
             self.loop.remove_writer(link.sock)
 
+    # -- answers ---------------------------------------------------------------------------------------------------
+
     def _receive(self) -> None:
         try:
             while (link := self._link) is not None:
@@ -182,13 +230,51 @@ class LoopConnection:
             self._fail(error)
 
     def _hand_over(self, reply: object) -> None:
+        if not self._unanswered:  # an answer before this one has closed the connection
+            return
         batch = self._unanswered[0]
         batch.replies.append(reply)
         batch.missing -= 1
-        if not batch.missing:
-            self._unanswered.popleft()
-            if not batch.answered.done():
-                batch.answered.set_result(batch.replies)
+        if batch.missing:
+            return
+        self._unanswered.popleft()
+        if has_error(batch.replies):
+            self._answer_error(batch)
+        else:
+            batch.answer(batch.replies)
+
+    def _answer_error(self, batch: Batch) -> None:
+        unknown = Unknown(batch.commands, batch.replies)
+        if unknown.commands:
+            self._send(unknown.commands, 0, partial(self._fill, batch, unknown))
+        else:
+            self._answer_checked(batch)
+
+    def _fill(self, batch: Batch, unknown: Unknown, answer: Answer) -> None:
+        if isinstance(answer, LayerUnavailable):
+            batch.answer(answer)
+        else:
+            unknown.fill(answer)
+            self._answer_checked(batch)
+
+    def _answer_checked(self, batch: Batch) -> None:
+        try:
+            answer: Answer = self._connector.checked(batch.replies)
+        except Declined as error:
+            answer = error
+        batch.answer(answer)
+
+    def _look_after(self) -> None:
+        """Give the link up if its oldest request has waited too long. One timer: most requests end before it does."""
+        self._timer = None
+        limited = next((batch for batch in self._unanswered if batch.limit is not None), None)
+        if limited is None or limited.limit is None:
+            return
+        left = limited.since + limited.limit - time.monotonic()
+        if left <= 0:
+            self._fail(TimeoutError("no answer in time"))
+        else:
+            self._timer = self.loop.call_later(left, self._look_after)
 
     def _fail(self, error: OSError) -> None:
         """Give the link up; whoever waits for an answer is told."""
@@ -198,10 +284,10 @@ class LoopConnection:
             self._unwatch(link)
             link.close()
         self._unsent.clear()
-        while self._unanswered:
-            batch = self._unanswered.popleft()
-            if not batch.answered.done() and not self.loop.is_closed():
-                batch.answered.set_exception(error)
+        unanswered, self._unanswered = self._unanswered, deque()
+        if not self.loop.is_closed():
+            for batch in unanswered:
+                batch.answer(self._connector.lost(error, batch.since))
 
     def _unwatch(self, link: Link) -> None:
         if not self.loop.is_closed():
@@ -209,8 +295,10 @@ class LoopConnection:
             if self._is_full:
                 self.loop.remove_writer(link.sock)
         self._is_full = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
-def _retrieve(answered: asyncio.Future[Replies]) -> None:
-    if not answered.cancelled():
-        answered.exception()
+def _ignore(answer: Answer) -> None:
+    """Let an answer go by that nobody waits for."""

@@ -26,6 +26,14 @@ def pack(*command: Argument) -> bytes:
     return packed
 
 
+def has_error(replies: Replies) -> bool:
+    """Return whether the server answered a command with an error."""
+    for reply in replies:  # noqa: SIM110 - a generator costs more than looking at the one or two that there are
+        if isinstance(reply, ReplyError):
+            return True
+    return False
+
+
 class Parser(hiredis.Reader):
     """Turns received bytes into replies: ``bytes``, ``int``, ``None``, lists of these, and :exc:`ReplyError`."""
 

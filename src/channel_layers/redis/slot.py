@@ -60,7 +60,7 @@ class RedisSlot(Slot):
     async def atake(self, wants: Mapping[str, int], limit: int, timeout: float | None = None) -> list[Envelope]:
         """As :meth:`take`; a call that is cancelled takes nothing."""
         connection = self._alent()
-        taking = asyncio.ensure_future(arun(self._taking(wants, limit, timeout), connection.ask))
+        taking = asyncio.ensure_future(arun(self._taking(wants, limit, timeout), connection.say))
         try:
             return await asyncio.shield(taking)
         except asyncio.CancelledError:
@@ -68,7 +68,7 @@ class RedisSlot(Slot):
                 await self._layer.connections.arun(self._interrupting())
             with suppress(LayerUnavailable):
                 if taken := await taking:
-                    await arun(self._putting_back(taken), connection.ask)
+                    await arun(self._putting_back(taken), connection.say)
             raise
 
     def settle(self, envelopes: Sequence[Envelope]) -> list[Refused]:
@@ -81,7 +81,7 @@ class RedisSlot(Slot):
         """As :meth:`settle`."""
         if not envelopes and not self._claimed:
             return []
-        return await arun(self._settling(envelopes), self._alent().ask)
+        return await arun(self._settling(envelopes), self._alent().say)
 
     def settle_and_take(
         self, envelopes: Sequence[Envelope], wants: Mapping[str, int], limit: int

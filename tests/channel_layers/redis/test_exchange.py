@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
 from channel_layers.exceptions import LayerUnavailable
-from channel_layers.redis.exchange import Exchange, Request, arun, run
+from channel_layers.redis.exchange import Answer, Exchange, Request, arun, run
 from channel_layers.redis.protocol import Replies
 
 
@@ -29,10 +30,17 @@ def answer(request: Request) -> Replies:
     return [command.upper() for command in commands]
 
 
-async def answer_later(request: Request) -> Replies:
-    """As :func:`answer`, from a loop."""
-    await asyncio.sleep(0)
-    return answer(request)
+def answer_later(request: Request, answered: Callable[[Answer], None]) -> None:
+    """As :func:`answer`, in the next turn of the loop."""
+
+    def go_on() -> None:
+        try:
+            result: Answer = answer(request)
+        except LayerUnavailable as error:
+            result = error
+        answered(result)
+
+    asyncio.get_running_loop().call_soon(go_on)
 
 
 def test_an_exchange_is_carried_out_by_threads_and_loops() -> None:
@@ -51,6 +59,25 @@ def test_a_failure_that_is_not_handled_is_raised() -> None:
         run(short(), answer)
     with pytest.raises(LayerUnavailable, match="three"):
         asyncio.run(arun(short(), answer_later))
+
+
+def test_what_has_begun_is_carried_out() -> None:
+    """Whoever waited for the result may have been cancelled."""
+
+    async def main() -> None:
+        ended = asyncio.Event()
+
+        def long() -> Exchange[None]:
+            yield from steps()
+            ended.set()
+
+        running = asyncio.create_task(arun(long(), answer_later))
+        await asyncio.sleep(0)
+        running.cancel()
+        await ended.wait()
+        assert running.cancelled()
+
+    asyncio.run(main())
 
 
 def test_commands_can_depend_on_the_run_they_are_said_in() -> None:

@@ -207,7 +207,7 @@ def test_what_is_posted_without_a_server_is_logged(
     async def main() -> None:
         own_server.kill()
         inbox.beat()
-        await auntil(lambda: not layer._posting)
+        await auntil(lambda: "cannot be reached, tried for" in caplog.text)
 
     bounded(main())
     assert "cannot be reached, tried for" in caplog.text
