@@ -23,7 +23,7 @@ class _Sender:
         self, name: str | bytes, alias: str = DEFAULT_CHANNEL_LAYER, channel_layer: Layer | None = None
     ) -> None:
         self.name = name.decode("ascii") if isinstance(name, bytes) else name
-        layer: Layer = channel_layer or channel_layers[alias]
+        layer: Layer = channel_layers[alias] if channel_layer is None else channel_layer
         self.channel_layer = layer
         self._layer = layer.channel_layer if isinstance(layer, ChannelLayerWrapper) else layer
 

@@ -6,6 +6,8 @@ import copy
 from collections.abc import ItemsView, KeysView, ValuesView
 from typing import TYPE_CHECKING, Any
 
+from django.utils.functional import cached_property
+
 from channels.channel import Channel, Layer
 
 if TYPE_CHECKING:
@@ -38,20 +40,25 @@ class Message:
     user: AbstractBaseUser | AnonymousUser
 
     def __init__(
-        self, content: dict[str, Any], channel_name: str, channel_layer: Layer, lane: LaneState | None = None
+        self,
+        content: dict[str, Any],
+        channel_name: str,
+        channel_layer: Layer,
+        lane: LaneState | None = None,
+        attempt: int = 0,
     ) -> None:
         self.content = content
         self.channel_layer = channel_layer
         self.channel_name = channel_name
         self.lane = lane
-        self.attempt = 0
+        self.attempt = attempt
 
     @property
     def channel(self) -> Channel:
         """The channel it arrived on."""
         return Channel(self.channel_name, channel_layer=self.channel_layer)
 
-    @property
+    @cached_property
     def reply_channel(self) -> Channel | None:
         """The way back to its connection, or ``None``."""
         name = self.content.get("reply_channel")

@@ -59,12 +59,13 @@ class Pending:
         """
         self.end()
         with self.lock:
-            if outcome == RETURNED and len(self._envelopes) > self._mark:
-                last = self._envelopes[-1]
-                if last.kind == MESSAGE and last.target == event.owner:
+            envelopes = self._envelopes
+            if outcome == RETURNED and len(envelopes) > self._mark:
+                last = envelopes[-1]
+                if last.target == event.owner and last.kind == MESSAGE:
                     last.token, last.session = event.token, session
                     return
-            self._envelopes.append(done(event.owner, event.token, outcome, handled, session))
+            envelopes.append(done(event.owner, event.token, outcome, handled, session))
 
     def discard(self) -> None:
         """Forget what the running consumer has sent and what has not left yet."""

@@ -51,7 +51,7 @@ class Runner:
         self._settled = not envelope.token
         outcome, handled = RAISED, 0
         for handled, content in enumerate(self._decoded(envelope)):  # noqa: B007 - the number of the last one
-            outcome = self._contained(content, envelope, lane)
+            outcome = self._handle(content, envelope, lane)
             if outcome == AGAIN:
                 break
         if outcome == AGAIN and self._settled:  # whoever owns an event sends it again itself
@@ -72,35 +72,25 @@ class Runner:
             return []
         return content if type(content) is list else [content]
 
-    def _contained(self, content: dict[str, Any], envelope: Envelope, lane: LaneState | None) -> int:
+    def _handle(self, content: dict[str, Any], envelope: Envelope, lane: LaneState | None) -> int:
         try:
-            return self._handle(content, envelope, lane)
+            message = Message(content, envelope.target, self._layer, lane, envelope.attempt)
+            found = self._router.find(message)
+            if found is None:
+                return self._unrouted(message)
+            if not found.route.ordered and not self._settled:
+                self._settle_early(envelope)
+            if self._callback is not None:
+                self._callback(envelope.target, message)
+            return self._traced_call(found, message) if self._trace else self._call(found, message)
         except Exception:  # a fault of the callback, of a signal's receiver or of ours: the lane goes on all the same
             logger.exception("a message on %s could not be handled", envelope.target)
             return RAISED
 
-    def _handle(self, content: dict[str, Any], envelope: Envelope, lane: LaneState | None) -> int:
-        message = Message(content, envelope.target, self._layer, lane)
-        message.attempt = envelope.attempt
-        found = self._routed(message)
-        if found is None:
-            return UNROUTED
-        if not found.route.ordered and not self._settled:
-            self._settle_early(envelope)
-        if self._callback is not None:
-            self._callback(envelope.target, message)
-        return self._traced_call(found, message) if self._trace else self._call(found, message)
-
-    def _routed(self, message: Message) -> Match | None:
-        try:
-            found = self._router.find(message)
-        except Exception:
-            logger.exception("routing a message on %s failed", message.channel_name)
-            return None
-        if found is None:
-            tried = "; ".join(self._router.tried(message)) or "none"
-            logger.error("no consumer for a message on %s. Routes: %s", message.channel_name, tried)
-        return found
+    def _unrouted(self, message: Message) -> int:
+        tried = "; ".join(self._router.tried(message)) or "none"
+        logger.error("no consumer for a message on %s. Routes: %s", message.channel_name, tried)
+        return UNROUTED
 
     def _settle_early(self, envelope: Envelope) -> None:
         """Let the lane go on while this event of an unordered route is handled; a connect still has to decide."""

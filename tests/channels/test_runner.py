@@ -175,8 +175,8 @@ def test_routing_that_fails_is_contained(caplog: pytest.LogCaptureFixture) -> No
     event = lane.socket.event()
     event.content = b"\x91\x05"  # a batch of the number 5
     lane.bench.run(event)
-    assert outcomes(lane.socket.received()) == [(1, UNROUTED)]
-    assert errors(caplog) == ["routing a message on websocket.receive failed"]
+    assert outcomes(lane.socket.received()) == [(1, RAISED)]
+    assert errors(caplog) == ["a message on websocket.receive could not be handled"]
 
 
 def test_undecodable(caplog: pytest.LogCaptureFixture) -> None:
