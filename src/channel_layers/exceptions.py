@@ -12,7 +12,23 @@ class InvalidContent(TypeError, ValueError):
 
 
 class LayerUnavailable(ConnectionError):
-    """The layer cannot be reached; the text says what was tried and for how long."""
+    """The layer cannot be reached, and nothing was sent; the text says what was tried and for how long.
+
+    The layer itself logs when it goes away and when it is back.
+    """
+
+
+class AnswerLost(LayerUnavailable):
+    """No answer came to what was sent: it may have arrived, and is not sent again."""
+
+
+class LayerDeclined(LayerUnavailable):
+    """The layer answers, but with an error: it is loading, read-only, out of memory, or refuses the account."""
+
+
+def may_have_arrived(error: Exception) -> bool:
+    """Return whether what was sent when ``error`` was raised may have reached the layer, in whole or in part."""
+    return not isinstance(error, LayerUnavailable) or isinstance(error, AnswerLost | LayerDeclined)
 
 
 class ChannelFull(Exception):

@@ -14,6 +14,7 @@ from django.db import connections
 
 from channel_layers.base import BaseChannelLayer
 from channel_layers.envelope import MESSAGE, RETURNED, Envelope, done
+from channel_layers.exceptions import LayerUnavailable, may_have_arrived
 from channel_layers.slot import Refused
 
 Report = Callable[[Refused], None]
@@ -95,9 +96,13 @@ class Pending:
         """As :meth:`write_with`."""
         with self.lock:
             batch = self._drain()
-            if layer is self.layer:
-                batch.append(envelope)
-        refused = await self.layer.awrite(batch) if batch else []
+        own = [envelope] if layer is self.layer else []
+        try:
+            refused = await self.layer.awrite(batch + own) if batch or own else []
+        except LayerUnavailable as error:
+            with self.lock:
+                self._keep(batch, error)
+            raise
         if layer is not self.layer:
             refused += await layer.awrite([envelope])
         self._raise_or_report(refused, envelope)
@@ -112,10 +117,15 @@ class Pending:
     def settle(self, write: Write) -> None:
         """Write everything with ``write``, the slot's own, which ends its claims."""
         with self.lock:
-            refused = write(self._drain())
+            refused = self._write(self._drain(), write)
             refused += self._flush_others()
         for refusal in refused:
             self._report(refusal)
+
+    def give_up(self, error: Exception) -> None:
+        """Forget what could not be written and will not be tried again."""
+        with self.lock:
+            self._count_lost(len(self._drain()), error)
 
     def flush_eligible(self) -> None:
         """Write what need not wait for the running consumer; called by the watchdog, under ``lock``."""
@@ -124,7 +134,7 @@ class Pending:
         batch = self._envelopes[:count]
         del self._envelopes[:count]
         self._mark = max(0, self._mark - len(batch))
-        refused = self.layer.write(batch) if batch else []
+        refused = self._write(batch, self.layer.write) if batch else []
         if eligible is None:
             refused += self._flush_others()
         else:
@@ -133,16 +143,34 @@ class Pending:
             self._report(refusal)
 
     def _flush(self, last: Envelope | None) -> list[Refused]:
-        batch = self._drain()
-        if last is not None:
-            batch.append(last)
-        return (self.layer.write(batch) if batch else []) + self._flush_others()
+        batch, own = self._drain(), [] if last is None else [last]
+        refused = self._write(batch, lambda gathered: self.layer.write([*gathered, *own])) if batch or own else []
+        return refused + self._flush_others()
 
     def _flush_others(self) -> list[Refused]:
         others = self._others[:]
         del self._others[: len(others)]  # in place: the consumer may be adding to it meanwhile
         self._others_mark = 0
-        return [refusal for layer, envelope in others for refusal in layer.write([envelope])]
+        return [refusal for layer, envelope in others for refusal in _written(layer, envelope)]
+
+    def _write(self, batch: list[Envelope], write: Write) -> list[Refused]:
+        try:
+            return write(batch)
+        except LayerUnavailable as error:
+            self._keep(batch, error)
+            raise
+
+    def _keep(self, batch: list[Envelope], error: LayerUnavailable) -> None:
+        """Gather ``batch`` again if it was certainly not sent, to leave with what comes next; else count it as lost."""
+        if may_have_arrived(error):
+            self._count_lost(len(batch), error)
+        else:
+            self._envelopes[:0] = batch
+            self._mark += len(batch)
+
+    def _count_lost(self, count: int, error: Exception) -> None:
+        text = f"{count} messages and ends of events that consumers have sent may not have arrived: {error}"
+        self.layer.losses.count("answers lost", text, count)
 
     def _drain(self) -> list[Envelope]:
         batch, self._envelopes, self._mark = self._envelopes, [], 0
@@ -165,6 +193,13 @@ def running() -> Pending | None:
     """Return the pending sends if a consumer is running here, else ``None``: a send leaves at once."""
     pending = current.get()
     return pending if pending is not None and pending.route else None
+
+
+def _written(layer: BaseChannelLayer, envelope: Envelope) -> list[Refused]:
+    try:
+        return layer.write([envelope])
+    except OSError as error:
+        return [Refused(envelope, error)]
 
 
 def _in_atomic_block() -> bool:

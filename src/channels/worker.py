@@ -14,12 +14,13 @@ from functools import partial
 from typing import Final
 
 from channel_layers.envelope import Envelope
+from channel_layers.exceptions import LayerDeclined, may_have_arrived
 from channel_layers.names import new_process_name
 from channel_layers.registry import HEARTBEAT_INTERVAL, Announcement
 from channel_layers.slot import Refused, Slot
 from channels.layers import ChannelLayerWrapper
 from channels.message import Message
-from channels.pending import Pending
+from channels.pending import Pending, Write
 from channels.postponed import Postponed
 from channels.runner import Runner, report_refused
 from channels.signals import worker_ready
@@ -122,8 +123,10 @@ class Worker:
         )
         try:
             self.channel_layer.announce(announcement)
-        except OSError as error:
-            logger.warning("no heartbeat: %s", error)
+        except LayerDeclined as error:
+            self.channel_layer.losses.count("no heartbeat", f"no heartbeat: {error}")
+        except OSError:
+            pass  # the layer is away and has said so
 
 
 def _left(deadline: float | None) -> float | None:
@@ -146,7 +149,7 @@ class WorkerSlot:
     def __init__(self, worker: Worker, watchdog: Watchdog) -> None:
         self._worker = worker
         self._watchdog = watchdog
-        layer = worker.channel_layer.channel_layer
+        self._layer = layer = worker.channel_layer.channel_layer
         self._pending = Pending(layer, partial(report_refused, layer))
         self._slot: Slot = worker.channel_layer.open_slot()
         self._wants = dict.fromkeys(worker.channels, 1)
@@ -176,7 +179,7 @@ class WorkerSlot:
         try:
             self._remaining.extend(self._slot.take(self._wants, MAX_TAKE))
         except OSError as error:
-            logger.error("no messages could be taken: %s", error)
+            self._layer.losses.count("not taken", f"no messages could be taken: {error}")
             self._worker.stopping.wait(1.0)
 
     def _run_all(self, runner: Runner) -> None:
@@ -205,11 +208,20 @@ class WorkerSlot:
             refused, taken[:] = self._slot.settle_and_take(envelopes, self._wants, MAX_TAKE)
             return refused
 
-        try:
-            self._pending.settle(self._slot.settle if self._worker.stopping.is_set() else write)
-        except OSError as error:
-            logger.error("what consumers have sent could not be written: %s", error)
+        while not self._settled(write):
+            pass
         self._remaining.extend(taken)
+
+    def _settled(self, write: Write) -> bool:
+        """Return whether what was gathered needs no further attempt: while nothing was sent, there is one."""
+        stops = self._worker.stopping.is_set()
+        try:
+            self._pending.settle(self._slot.settle if stops else write)
+        except OSError as error:
+            if stops:
+                self._pending.give_up(error)
+            return stops or may_have_arrived(error)
+        return True
 
     def _next(self) -> Envelope | None:
         try:

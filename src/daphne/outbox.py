@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Final, Protocol
 
 from channel_layers.base import BaseChannelLayer
 from channel_layers.envelope import Envelope
+from channel_layers.exceptions import LayerDeclined, LayerUnavailable, may_have_arrived
 from channel_layers.slot import Refused
 
 logger = logging.getLogger("daphne.outbox")
 
 OVERDUE: Final = 1.0
 """Seconds an event may be under way before the layer is asked whether it still exists, once a second."""
+RETRY: Final = 0.5
+"""Seconds before an event is sent again that the layer did not take because it was away."""
 GRACE: Final = 5.0
 """Seconds a request waits for a first worker, so that a deploy need not show."""
 
@@ -30,7 +34,7 @@ class Owner(Protocol):
         """The event was taken by a worker that died, or vanished with the layer."""
 
     def unserved(self, envelope: Envelope) -> bool:
-        """No live worker reads the event's channel; return whether to take it back, so that it never runs."""
+        """No worker reads the event's channel, or no layer takes it; return whether to give it up, so it never runs."""
 
 
 class Outbox:
@@ -91,14 +95,32 @@ class Outbox:
 
     def _written(self, batch: list[Envelope], refused: list[Refused], error: Exception | None) -> None:
         self._writing -= 1
-        if error is not None:  # never repeated: it may have arrived, and only its answer was lost
-            refused = [Refused(envelope, error) for envelope in batch]
-            if not isinstance(error, OSError):
-                logger.error("events could not be sent", exc_info=error)
         for envelope, reason in refused:
             self._refused(envelope, reason)
+        if error is not None:
+            self._failed(batch, error)
         if not self._writing:
             self._all_written.set()
+
+    def _failed(self, batch: list[Envelope], error: Exception) -> None:
+        """Keep what was not sent. What may have arrived is never repeated: the layer is asked for it."""
+        if not isinstance(error, LayerUnavailable):
+            logger.error("events could not be sent", exc_info=error)
+        for envelope in batch:
+            owner = self._owner_of(envelope.owner)
+            if owner is None:
+                self._layer.losses.count("not sent", f"a message on {envelope.target!r} may be lost: {error}")
+            elif may_have_arrived(error):
+                continue
+            elif owner.unserved(envelope):
+                self._refused(envelope, error)
+            elif self._owns(envelope):
+                self._under_way[envelope.owner] = math.inf, envelope  # there is nothing to look for meanwhile
+                self._loop.call_later(RETRY, self._send_again, envelope)
+
+    def _send_again(self, envelope: Envelope) -> None:
+        if self._owns(envelope):
+            self.post(envelope)
 
     def close(self) -> None:
         """Stop looking after events under way."""
@@ -126,7 +148,7 @@ class Outbox:
         try:
             await self._layer.aretract(envelope)
         except OSError as error:
-            logger.warning("a request could not be taken back: %s", error)
+            self._layer.losses.count("not taken back", f"a request may run though its client was told no: {error}")
 
     async def _check(self) -> None:
         """Look after events that have been under way for a while. Runs once a second while there are any."""
@@ -137,8 +159,10 @@ class Outbox:
                 await self._find_lost(overdue)
             if overdue or self._unserved:
                 await self._find_unserved()
-        except OSError as error:
-            logger.warning("events under way could not be looked after: %s", error)
+        except LayerDeclined as error:
+            self._layer.losses.count("not looked after", f"events under way could not be looked after: {error}")
+        except OSError:
+            pass  # the layer is away and has said so: the next look is due in a second
         if self._under_way and self._check_timer is None:
             self._check_timer = self._loop.call_later(OVERDUE, self._start_check)
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Final
 
 from channel_layers.base import BaseChannelLayer
+from channel_layers.exceptions import LayerDeclined
 from channel_layers.losses import Losses
 from channel_layers.messages import HTTP_KIND, WEBSOCKET_KIND
 from channel_layers.registry import HEARTBEAT_INTERVAL, Announcement
@@ -146,8 +147,10 @@ class Server:
             await asyncio.sleep(HEARTBEAT_INTERVAL)
             try:
                 await self._beat()
-            except OSError as error:
-                logger.warning("no heartbeat: %s", error)
+            except LayerDeclined as error:
+                self.losses.count("no heartbeat", f"no heartbeat: {error}")
+            except OSError:
+                pass  # the layer is away and has said so
 
     async def _beat(self) -> None:
         """Say that this process is alive, learn what the workers read, and leave groups nobody here is in."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from channel_layers import codec
 from channel_layers.envelope import DONE, EVENT, RAISED, RETURNED, Envelope, read_done
-from channel_layers.exceptions import ChannelFull
+from channel_layers.exceptions import AnswerLost, ChannelFull, LayerDeclined, LayerUnavailable
 from channel_layers.memory import MemoryChannelLayer
 from channel_layers.slot import Refused
 from channels.pending import Pending, current, running
@@ -346,3 +346,89 @@ def test_watchdog_beside_a_busy_consumer(pending: Pending, layer: RecordingLayer
         thread.join()
     pending.settle(layer.write)
     assert layer.written == other.written == list(range(1000))
+
+
+# -- a layer that is away ----------------------------------------------------------------------------------------------
+
+
+class Away(RecordingLayer):
+    """Fails at every write while ``error`` is set."""
+
+    error: LayerUnavailable | None = None
+
+    def write(self, envelopes: Sequence[Envelope]) -> list[Refused]:
+        """Write, or fail."""
+        if self.error is not None:
+            raise self.error
+        return super().write(envelopes)
+
+
+@pytest.fixture
+def away() -> Away:
+    """A layer that can be away."""
+    return Away()
+
+
+def test_what_was_certainly_not_sent_leaves_later(away: Away) -> None:
+    """With what comes next, in its order; an immediate send fails in place and is the sender's affair."""
+    pending = Pending(away, lambda refusal: None)
+    pending.begin("app.consumer")
+    send(pending, 1)
+    away.error = LayerUnavailable("it is away")
+    with pytest.raises(LayerUnavailable):
+        watch(pending)
+    send(pending, 2)
+    with pytest.raises(LayerUnavailable):
+        pending.write_with(away, away.message("jobs", {"n": 3}))
+    with pytest.raises(LayerUnavailable):
+        asyncio.run(pending.awrite_with(away, away.message("jobs", {"n": 4})))
+    away.error = None
+    send(pending, 5)
+    pending.settle(away.write)
+    assert (away.written, away.losses.counts) == ([1, 2, 5], {})
+
+
+def test_what_the_running_consumer_sent_can_be_taken_back_after_an_outage(away: Away) -> None:
+    """And nothing of what the one before it has sent."""
+    pending = Pending(away, lambda refusal: None)
+    pending.begin("app.first")
+    send(pending, 1)
+    pending.end()
+    pending.begin("app.second")
+    send(pending, 2)
+    away.error = LayerUnavailable("it is away")
+    with pytest.raises(LayerUnavailable):
+        pending.write_with(away, away.message("jobs", {"n": 3}))
+    away.error = None
+    send(pending, 4)
+    pending.discard()
+    pending.settle(away.write)
+    assert away.written == [1, 2]
+
+
+@pytest.mark.parametrize("error", [AnswerLost("no answer"), LayerDeclined("out of memory")])
+def test_what_may_have_arrived_is_counted(away: Away, error: LayerUnavailable) -> None:
+    """And not sent again."""
+    pending = Pending(away, lambda refusal: None)
+    pending.begin("app.consumer")
+    send(pending, 1)
+    send(pending, 2)
+    away.error = error
+    with pytest.raises(type(error)):
+        pending.write_with(away, away.message("jobs", {"n": 3}))
+    away.error = None
+    pending.settle(away.write)
+    assert (away.written, away.losses.counts) == ([], {"answers lost": 2})
+
+
+def test_what_another_layer_does_not_take_is_reported(away: Away, layer: RecordingLayer) -> None:
+    """It keeps nothing else from leaving."""
+    reported: list[Refused] = []
+    pending = Pending(layer, reported.append)
+    pending.begin("app.consumer")
+    send(pending, 1, layer=away)
+    send(pending, 2)
+    away.error = LayerUnavailable("it is away")
+    pending.settle(layer.write)
+    assert layer.written == [2]
+    assert [refusal.error for refusal in reported] == [away.error]

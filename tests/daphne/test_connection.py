@@ -8,7 +8,8 @@ import pytest
 
 from channel_layers.base import Written
 from channel_layers.envelope import AGAIN, Envelope
-from channel_layers.exceptions import LayerUnavailable
+from channel_layers.exceptions import ChannelFull, LayerUnavailable
+from channel_layers.slot import Refused
 from tests.daphne.serving import CONNECT, RECEIVE, Rig, serving
 from tests.daphne.virtual_time import elapse, idle
 
@@ -22,11 +23,34 @@ def break_layer(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rig.layer, "start_write", start_write)
 
 
-async def test_an_event_that_the_layer_did_not_take_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The socket stays open, and its next event is sent."""
+async def test_an_event_waits_for_a_layer_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that the client said is lost or overtaken."""
     async with serving() as rig:
         client = await rig.open()
         break_layer(rig, monkeypatch)
+        client.say("first", "second")
+        await elapse(30)
+        monkeypatch.undo()
+        await elapse(1)
+        job = await rig.job(RECEIVE)
+        assert (job.content["text"], job.content["order"]) == ("first", 1)
+        job.end()
+        job = await rig.job(RECEIVE)
+        assert (job.content["text"], job.content["order"]) == ("second", 2)
+        job.end()
+        await idle()
+        assert rig.server.lanes_size == 0
+
+
+async def test_an_event_that_the_layer_refused_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The socket stays open, and its next event is sent."""
+
+    def start_write(envelopes: Sequence[Envelope], written: Written) -> None:
+        written([Refused(envelope, ChannelFull(RECEIVE, 1, 1, 0.0, "capacity")) for envelope in envelopes], None)
+
+    async with serving() as rig:
+        client = await rig.open()
+        monkeypatch.setattr(rig.layer, "start_write", start_write)
         client.say("lost")
         await idle()
         monkeypatch.undo()

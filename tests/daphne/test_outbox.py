@@ -11,7 +11,7 @@ import pytest
 
 from channel_layers.base import Written
 from channel_layers.envelope import EVENT, MESSAGE, Envelope, done
-from channel_layers.exceptions import ChannelFull, LayerUnavailable
+from channel_layers.exceptions import AnswerLost, ChannelFull, LayerDeclined, LayerUnavailable
 from channel_layers.memory import MemoryChannelLayer
 from channel_layers.memory.slot import MemorySlot
 from channel_layers.registry import Announcement
@@ -30,12 +30,13 @@ class Layer(MemoryChannelLayer):
         self.writes: list[list[str]] = []
         self.asked = 0
         self.broken = False
+        self.error: Exception = LayerUnavailable("it is away")
         self.before_retract = asyncio.Event()
         self.before_retract.set()
 
     def start_write(self, envelopes: Sequence[Envelope], written: Written) -> None:
         if self.broken:
-            written([], LayerUnavailable("no answer within 5 s"))
+            written([], self.error)
             return
         self.writes.append([envelope.target for envelope in envelopes])
         super().start_write(envelopes, written)
@@ -61,7 +62,7 @@ class Layer(MemoryChannelLayer):
 
     def _check(self) -> None:
         if self.broken:
-            raise LayerUnavailable("no answer within 5 s")
+            raise self.error
 
 
 class Owner:
@@ -241,23 +242,73 @@ async def test_a_refusal_for_nobody_is_ignored() -> None:
         assert desk.outbox.under_way == 0
 
 
-async def test_losing_the_layer_refuses_what_was_under_way_and_goes_on() -> None:
-    """A write that failed is not repeated, its owner knows, and the next one is tried."""
+async def test_an_event_that_was_not_sent_is_sent_again() -> None:
+    """However long the layer is away, the event waits; there is nothing to look for meanwhile."""
     async with running() as desk:
         owner = desk.owner()
         desk.layer.broken = True
         desk.post()
-        await idle()
+        await elapse(10)
         desk.layer.broken = False
+        await elapse(1)
+        assert (owner.told, desk.layer.writes) == ([], [["events"]])
+        desk.layer.claim("events")
+        await elapse(5)
+        assert owner.told == []
+
+
+async def test_an_event_that_was_given_up_meanwhile_is_not_sent() -> None:
+    """Its connection has ended it in another way."""
+    async with running() as desk:
+        desk.owner()
+        desk.layer.broken = True
+        desk.post()
+        await elapse(0.1)
+        desk.layer.broken = False
+        desk.outbox.settled(MINE)
+        await elapse(5)
+        assert desk.layer.writes == []
+
+
+async def test_what_does_not_wait_is_refused_when_the_layer_is_away() -> None:
+    """Requests and handshakes are told at once."""
+    async with running() as desk:
+        owner = desk.owner(impatient=True)
+        desk.layer.broken = True
         desk.post()
         await idle()
         assert owner.told == ["refused"]
         assert isinstance(owner.errors[0], LayerUnavailable)
-        assert desk.layer.writes == [["events"]]
+        assert desk.outbox.under_way == 0
+
+
+@pytest.mark.parametrize("error", [AnswerLost("no answer"), LayerDeclined("out of memory"), RuntimeError("a fault")])
+async def test_an_event_that_may_have_arrived_is_looked_for(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    """It is not sent twice; where it is nowhere its owner is told that it is lost. A fault of ours is logged."""
+    async with running() as desk:
+        owner = desk.owner()
+        desk.layer.error, desk.layer.broken = error, True
+        desk.post()
+        await idle()
+        desk.layer.broken = False
+        await elapse(1.5)
+        assert owner.told == []
+        await elapse(1.5)
+        assert (owner.told, desk.layer.writes) == (["lost"], [])
+        assert ("events could not be sent" in caplog.text) == isinstance(error, RuntimeError)
+
+
+async def test_a_message_without_an_owner_is_counted() -> None:
+    """Nobody will send it again."""
+    async with running() as desk:
+        desk.layer.broken = True
+        desk.outbox.send(Envelope(MESSAGE, "b", b"\x80"))
+        await idle()
+        assert desk.layer.losses.counts == {"not sent": 1}
 
 
 async def test_losing_the_layer_does_not_end_the_looking_after(caplog: pytest.LogCaptureFixture) -> None:
-    """Nothing is lost for a look that failed; the next one finds it."""
+    """Nothing is lost for a look that failed; the next one finds it. The layer itself says that it is away."""
     async with running() as desk:
         owner = desk.owner()
         desk.post()
@@ -266,10 +317,21 @@ async def test_losing_the_layer_does_not_end_the_looking_after(caplog: pytest.Lo
         desk.layer.broken = True
         await elapse(3.5)
         desk.layer.broken = False
-        failed = [record for record in caplog.records if record.name == "daphne.outbox"]
-        assert (owner.told, len(failed)) == ([], 3)
+        assert (owner.told, [r for r in caplog.records if "looked after" in r.getMessage()]) == ([], [])
         await elapse(2)
         assert owner.told == ["lost"]
+
+
+async def test_a_look_that_is_declined_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """The layer is there and does not say so itself."""
+    async with running() as desk:
+        desk.owner()
+        desk.post()
+        await idle()
+        desk.layer.error, desk.layer.broken = LayerDeclined("no permission"), True
+        await elapse(3.5)
+        desk.layer.broken = False
+        assert desk.layer.losses.counts["not looked after"] == 3
 
 
 async def test_an_unserved_event_is_taken_back_after_a_grace() -> None:

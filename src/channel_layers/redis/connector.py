@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from channel_layers.exceptions import LayerUnavailable
+from channel_layers.exceptions import AnswerLost, LayerDeclined, LayerUnavailable
 from channel_layers.redis.address import Address
 from channel_layers.redis.link import Link
 from channel_layers.redis.outage import Outage, delays
@@ -18,10 +18,6 @@ SHORTEST_ATTEMPT: Final = 1.0
 
 Welcome = Callable[[Link], Commands]
 """Returns what is said first on every new link."""
-
-
-class Declined(LayerUnavailable):
-    """The server answers, but with an error: it is loading, read-only, out of memory, or refuses the account."""
 
 
 class Connector:
@@ -52,18 +48,18 @@ class Connector:
                 return link
         raise AssertionError("delays() never ends")
 
-    def lost(self, error: Exception, since: float) -> LayerUnavailable:
+    def lost(self, error: Exception, since: float) -> AnswerLost:
         """Return what to raise where no answer came to what was sent at ``since``, on the monotonic clock."""
-        return LayerUnavailable(
+        return AnswerLost(
             f"the layer at {self.address} did not answer within {time.monotonic() - since:.1f} s ({error}); "
             "what was sent may have arrived and is not sent again"
         )
 
     def checked(self, replies: Replies) -> Replies:
-        """Return ``replies``; raise :exc:`Declined` if one of them is an error."""
+        """Return ``replies``; raise :exc:`LayerDeclined` if one of them is an error."""
         for reply in replies:
             if isinstance(reply, ReplyError):
-                raise Declined(f"the layer at {self.address} refused: {reply}") from reply
+                raise LayerDeclined(f"the layer at {self.address} refused: {reply}") from reply
         return replies
 
     def _unreachable(self, error: Exception, seconds: float) -> LayerUnavailable:

@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from channel_layers.envelope import GAP, JOIN, LEAVE, Envelope
-from channel_layers.exceptions import LayerUnavailable
+from channel_layers.exceptions import LayerDeclined, LayerUnavailable
 from channel_layers.inbox import VACANCY, Delivery, Inbox
 from channel_layers.redis import entries
 from channel_layers.redis.census import ASK, answering
 from channel_layers.redis.connection import Connection
-from channel_layers.redis.connector import Declined
 from channel_layers.redis.exchange import Conversation, Exchange, Request, run
 from channel_layers.redis.link import Link
 from channel_layers.redis.loop_connection import LoopConnection
@@ -115,7 +114,7 @@ class RedisInbox(Inbox):
             left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
             try:
                 envelopes = run(self._steps(left), connection.ask)
-            except Declined:
+            except LayerDeclined:
                 raise
             except LayerUnavailable:
                 if left == 0.0:
@@ -145,7 +144,7 @@ class RedisInbox(Inbox):
         if self._reading is not connection:
             return  # the inbox was closed, or is read in another loop by now
         self._reading = None
-        if isinstance(error, Declined):
+        if isinstance(error, LayerDeclined):
             self._layer.losses.count("inbox not read", f"inbox {self.name!r} could not be read: {error}")
             connection.loop.call_later(1.0, self._wake)
             return

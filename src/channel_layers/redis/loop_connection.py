@@ -10,8 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias
 
-from channel_layers.exceptions import LayerUnavailable
-from channel_layers.redis.connector import Connector, Declined, Unknown, Welcome
+from channel_layers.exceptions import LayerDeclined, LayerUnavailable
+from channel_layers.redis.connector import Connector, Unknown, Welcome
 from channel_layers.redis.exchange import Answer, Request, conclude
 from channel_layers.redis.link import WOULD_BLOCK, Link
 from channel_layers.redis.protocol import Commands, Replies, has_error
@@ -260,7 +260,7 @@ class LoopConnection:
     def _answer_checked(self, batch: Batch) -> None:
         try:
             answer: Answer = self._connector.checked(batch.replies)
-        except Declined as error:
+        except LayerDeclined as error:
             answer = error
         batch.answer(answer)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 FIRST_DELAY: Final = 0.05
-LONGEST_DELAY: Final = 2.0
+LONGEST_DELAY: Final = 1.0
 """Seconds between two attempts to connect; doubled from the first to the longest, each shortened by up to half."""
 
 logger = logging.getLogger("channel_layers")

@@ -110,6 +110,16 @@ def batched(envelopes: Sequence[Envelope], answers: Mapping[int, object]) -> Bat
     return batches
 
 
+def stages(envelopes: Sequence[Envelope], answers: Mapping[int, object]) -> list[Batches]:
+    """Return where ``envelopes`` go, in parts, each of which is sent when the one before it was acknowledged."""
+    batches = batched(envelopes, answers)
+    late = settling(envelopes) if batches.inboxes() > 1 else []
+    if not late:
+        return [batches]
+    numbers = set(map(id, late))
+    return [batched([e for e in envelopes if id(e) not in numbers], answers), batched(late, answers)]
+
+
 def settling(envelopes: Sequence[Envelope]) -> list[Envelope]:
     """Return those that may only be sent when the others were acknowledged.
 

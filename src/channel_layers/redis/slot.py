@@ -19,10 +19,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from channel_layers.envelope import Envelope
-from channel_layers.exceptions import LayerUnavailable
+from channel_layers.exceptions import LayerDeclined, LayerUnavailable, may_have_arrived
 from channel_layers.redis import entries
 from channel_layers.redis.connection import Connection
-from channel_layers.redis.connector import Declined
 from channel_layers.redis.exchange import Exchange, Request, arun, run
 from channel_layers.redis.loop_connection import LoopConnection
 from channel_layers.redis.protocol import Argument, pack
@@ -46,6 +45,7 @@ class RedisSlot(Slot):
         self._layer = layer
         self._name = name
         self._claimed: list[tuple[Envelope, bytes]] = []
+        self._ended: list[tuple[Envelope, bytes]] = []  # by the last settle
         self._unconfirmed: set[bytes] = set()  # were settled, and the server may still hold them
         self._rotation = 0
         self._interrupted = threading.Event()
@@ -137,7 +137,7 @@ class RedisSlot(Slot):
         request = Request([script]) if at_once else self._wait(channels, script, deadline)
         try:
             *_, reply = yield request
-        except Declined:
+        except LayerDeclined:
             raise
         except LayerUnavailable:
             if self._goes_on(deadline) or self._interrupted.is_set():
@@ -220,12 +220,18 @@ class RedisSlot(Slot):
 
     def _ending(self) -> Claim:
         claim = Claim(self._release(len(self._claimed)), self._restore())
-        self._unconfirmed.update(element for _, element in self._claimed)
-        self._claimed.clear()
+        self._ended, self._claimed = self._claimed, []
+        self._unconfirmed.update(element for _, element in self._ended)
         return claim
 
     def _written(self, envelopes: Sequence[Envelope], claim: Claim) -> Exchange[list[Refused]]:
-        refused = yield from self._layer.writer.write(envelopes, claim)
+        try:
+            refused = yield from self._layer.writer.write(envelopes, claim)
+        except LayerUnavailable as error:
+            if not may_have_arrived(error):
+                self._claimed = self._ended
+                self._unconfirmed.difference_update(element for _, element in self._ended)
+            raise
         self._unconfirmed.clear()
         return refused
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from channel_layers.envelope import MESSAGE, Envelope, done
-from channel_layers.exceptions import ChannelFull
+from channel_layers.exceptions import AnswerLost, ChannelFull, LayerUnavailable
 from channel_layers.redis import entries, routing
 from channel_layers.redis.exchange import Exchange, Request
 from channel_layers.redis.protocol import pack
@@ -70,20 +70,23 @@ class Writer:
         """Write ``envelopes`` in order, and then end ``claim``; return those that were refused."""
         sent = Sent([], [], [])
         answers = yield from self._answers(envelopes)
-        batches = routing.batched(envelopes, answers)
-        late = routing.settling(envelopes) if batches.inboxes() > 1 else []
-        if late:
-            settling = set(map(id, late))
-            yield from self._send(routing.batched([e for e in envelopes if id(e) not in settling], answers), sent)
-            if sent.crowded:
-                yield from self._wait_for_room(sent)
-            batches = routing.batched(late, answers)
-        yield from self._send(batches, sent, claim)
+        first, *others = routing.stages(envelopes, answers)
+        yield from self._send(first, sent, None if others else claim)
+        try:
+            yield from self._finish(others, sent, claim)
+        except LayerUnavailable as error:
+            raise AnswerLost(f"{error}; a part of the write was sent") from error
+        return sent.refused
+
+    def _finish(self, others: Sequence[Batches], sent: Sent, claim: Claim | None) -> Exchange[None]:
         if sent.crowded:
-            yield from self._wait_for_room(sent, claim)
+            yield from self._wait_for_room(sent, None if others else claim)
+        for batches in others:
+            yield from self._send(batches, sent, claim)
+            if sent.crowded:
+                yield from self._wait_for_room(sent, claim)
         if sent.orphaned:
             yield from self._unregister(sent)
-        return sent.refused
 
     def deliver(self, batches: Batches) -> Exchange[int]:
         """Send what needs no room; return how many inboxes it was for that are no more."""

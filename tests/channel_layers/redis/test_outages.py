@@ -15,7 +15,7 @@ import pytest
 
 from channel_layers import codec
 from channel_layers.envelope import EVENT, GROUP, MESSAGE, Envelope, done
-from channel_layers.exceptions import LayerUnavailable
+from channel_layers.exceptions import AnswerLost, LayerUnavailable
 from channel_layers.inbox import Inbox
 from channel_layers.redis import RedisChannelLayer, connection
 from channel_layers.redis.protocol import pack
@@ -309,6 +309,22 @@ def test_claims_that_were_settled_stay_so_through_two_losses(layer: RedisChannel
         assert layer.say([pack("LLEN", slot._claims())]) == [1]
 
 
+def test_a_settle_that_was_not_sent_can_be_tried_again(own_server: RedisServer, new_layer: NewLayer) -> None:
+    """The claims are still the slot's, and end with the next attempt."""
+    layer = new_layer()
+    layer.send_many([("a", {"n": 1}), ("a", {"n": 2})])
+    with layer.open_slot() as slot:
+        slot.take({"a": 1}, 1, 0)
+        settling = slot._settling([])
+        next(settling)
+        with pytest.raises(LayerUnavailable):
+            settling.throw(LayerUnavailable("it is away"))
+        refused, taken = slot.settle_and_take([], {"a": 1}, 1)
+        assert (refused, [codec.decode(envelope.content) for envelope in taken]) == ([], [{"n": 2}])
+        assert layer.say([pack("LLEN", slot._claims())]) == [1]
+        slot.settle([])
+
+
 @pytest.mark.parametrize("arrives", [True, False])
 def test_what_is_taken_with_a_settle_survives_the_loss_of_its_answer(
     own_server: RedisServer, new_layer: NewLayer, arrives: bool
@@ -322,8 +338,8 @@ def test_what_is_taken_with_a_settle_survives_the_loss_of_its_answer(
         request = next(settling)
         if arrives:
             other.say(request.said_in(""))
-        with pytest.raises(LayerUnavailable):
-            settling.throw(LayerUnavailable("the answer was lost"))
+        with pytest.raises(AnswerLost):
+            settling.throw(AnswerLost("no answer came"))
         taken = slot.take({"a": 1}, 1, 0)
         assert [codec.decode(envelope.content)["n"] for envelope in taken] == ([1, 2] if arrives else [1])
         assert other.say([pack("LLEN", slot._claims())]) == [len(taken)]
