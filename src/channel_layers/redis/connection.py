@@ -21,12 +21,14 @@ costs as much as a third of a request."""
 class Connection:
     """One request at a time; the others wait for their turn.
 
-    ``welcome`` says what is sent first on every new link. ``pause`` waits between attempts to connect. ``lost`` is
-    what the server called a link that ended without an answer: it may still be waiting there.
+    ``welcome`` says what is sent first on every new link. ``flushed`` is called when the server says that it was
+    emptied. ``pause`` waits between attempts to connect. ``lost`` is what the server called a link that ended without
+    an answer: it may still be waiting there.
     """
 
     def __init__(self, connector: Connector) -> None:
         self.welcome: Welcome | None = None
+        self.flushed: Callable[[], None] | None = None
         self.pause: Callable[[float], object] = time.sleep
         self.lost = 0
         self._connector = connector
@@ -45,9 +47,12 @@ class Connection:
             raise LayerUnavailable(f"the connection to {self._connector.address} was busy for {patience:.1f} s")
         try:
             link = self._opened(patience)
-            return self._answered(link, request.said_in(link.run), request.wait)
+            replies = self._answered(link, request.said_in(link.run), request.wait)
         finally:
             self._turn.release()
+        if self.flushed is not None and link.was_flushed():
+            self.flushed()
+        return replies
 
     def close(self) -> None:
         """Close the link; the next request opens another."""
@@ -61,8 +66,10 @@ class Connection:
         return self._link.run if self._link is not None else None
 
     def reset(self) -> None:
-        """Forget what the last user wanted."""
-        self.welcome, self.pause, self.lost = None, time.sleep, 0
+        """Forget what the last user wanted; a link that is told of flushes speaks another protocol."""
+        if self.flushed is not None:
+            self.close()
+        self.welcome, self.flushed, self.pause, self.lost = None, None, time.sleep, 0
 
     def disown(self) -> None:
         """Close this process's copy of a link that belongs to the process it was forked from."""
@@ -73,7 +80,7 @@ class Connection:
         if self._link is not None and time.monotonic() - self._used > IDLE and self._link.has_ended():
             self.close()
         if self._link is None:
-            self._link = link = self._connector.connect(patience, self.pause)
+            self._link = link = self._connector.connect(patience, self.pause, tracks=self.flushed is not None)
             if self.welcome is not None and (commands := self.welcome(link)):
                 self._answered(link, commands, 0)
         return self._link

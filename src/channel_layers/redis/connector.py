@@ -29,16 +29,18 @@ class Connector:
         self.timeout = timeout
         self._outage = Outage(address)
 
-    def connect(self, patience: float, pause: Callable[[float], object] = time.sleep) -> Link:
+    def connect(
+        self, patience: float, pause: Callable[[float], object] = time.sleep, *, tracks: bool = False
+    ) -> Link:
         """Return a new link, tried for with growing delays for ``patience`` seconds; else :exc:`LayerUnavailable`.
 
-        ``pause(seconds)`` waits between attempts; what is true when it returns ends them.
+        ``pause(seconds)`` waits between attempts; what is true when it returns ends them. ``tracks`` is the link's.
         """
         begun = time.monotonic()
         for delay in delays():
             left = begun + patience - time.monotonic()
             try:
-                link = Link(self.address, self.name, max(left, SHORTEST_ATTEMPT))
+                link = Link(self.address, self.name, max(left, SHORTEST_ATTEMPT), tracks)
             except (OSError, ReplyError) as error:
                 self._outage.begin(error)
                 if left <= delay or pause(delay):

@@ -162,7 +162,8 @@ class RedisInbox(Inbox):
     def _steps(self, wait: float | None) -> Exchange[list[Envelope]]:
         """Read what follows the last entry, after waiting for it for up to ``wait`` seconds."""
         *_, reply = yield Request([*self._trimming(), self._xread(wait)], wait)
-        found = self._new(reply[0][1] if reply else [])
+        streams = reply.items() if isinstance(reply, dict) else reply or ()  # RESP3 has maps
+        found = self._new([entry for _, entries_found in streams for entry in entries_found])
         long = [value for _, (field, value) in found if field == b"k"]
         values = iter((yield Request([pack("MGET", *long)]))[0] if long else ())
         envelopes = [envelope for entry in found for envelope in self._envelopes(entry, values)]
@@ -273,14 +274,14 @@ class RedisInbox(Inbox):
     def _lent(self) -> Connection:
         if self._connection is None:
             self._connection = self._layer.connections.lend()
-            self._connection.welcome = self._welcome
+            self._connection.welcome, self._connection.flushed = self._welcome, self.reannounce
             self._run = self._run or self._connection.run
         return self._connection
 
     def _alent(self) -> LoopConnection:
         if self._loop_connection is None or self._loop_connection.loop is not asyncio.get_running_loop():
             self._loop_connection = self._layer.connections.alend()
-            self._loop_connection.welcome = self._welcome
+            self._loop_connection.welcome, self._loop_connection.flushed = self._welcome, self.reannounce
             self._run = self._run or self._loop_connection.run
         return self._loop_connection
 

@@ -14,22 +14,27 @@ from channel_layers.redis.scripts import load_all
 RECEIVE_SIZE: Final = 64 * 1024
 WOULD_BLOCK: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 """What a socket raises that has nothing to read, or no room to write."""
+# No key is tracked, so all that is ever told is that every key is gone; RESP3 tells it over the link itself.
+_TRACKING: Final = [pack("HELLO", 3), pack("CLIENT", "TRACKING", "ON", "OPTIN")]
 
 
 class Link:
     """A connection that has introduced itself; it knows every script.
 
     ``run`` is the id of the server's run, or empty where the server does not tell; ``client_id`` is what the server
-    calls this connection. Raises :exc:`OSError` or :exc:`ReplyError` if it cannot be opened in ``timeout`` seconds.
+    calls this connection. With ``tracks`` the server says when it was emptied, if the account may ask for that (client
+    tracking). Raises :exc:`OSError` or :exc:`ReplyError` if it cannot be opened in ``timeout`` seconds.
     """
 
-    def __init__(self, address: Address, name: str, timeout: float) -> None:
+    def __init__(self, address: Address, name: str, timeout: float, tracks: bool = False) -> None:
         self.sock = address.open(timeout)
         self._parser = Parser()
         self._timeout: float | None = -1.0
         try:
             self.sock.settimeout(None)
             self.client_id, self.run = self._introduce(address, name, timeout)
+            if tracks:
+                self.request(_TRACKING, timeout)  # without it the next heartbeat finds out
         except BaseException:
             self.close()
             raise
@@ -55,6 +60,11 @@ class Link:
             return self._parser.replies(received)
         except ProtocolError as error:
             raise ConnectionAbortedError(f"what answers is no Redis server: {error}") from None
+
+    def was_flushed(self) -> bool:
+        """Return whether the server has said since the last call that it was emptied."""
+        pushes, self._parser.pushes = self._parser.pushes, 0
+        return pushes > 0
 
     def holds_more(self) -> bool:
         """Return whether TLS has decrypted bytes that the socket does not tell of."""

@@ -36,15 +36,16 @@ class Batch:
 class Attempt:
     """A link on its way from the thread that opens it to the loop that wants it, or does not any more."""
 
-    def __init__(self, connector: Connector) -> None:
+    def __init__(self, connector: Connector, tracks: bool) -> None:
         self._connector = connector
+        self._tracks = tracks
         self._given_up = threading.Event()
         self._link: Link | None = None
         self._lock = threading.Lock()
 
     def open(self) -> Link:
         """Return a link; called in a thread."""
-        link = self._connector.connect(self._connector.timeout, self._given_up.wait)
+        link = self._connector.connect(self._connector.timeout, self._given_up.wait, tracks=self._tracks)
         with self._lock:
             self._link = link
             if self._given_up.is_set():
@@ -63,11 +64,12 @@ class LoopConnection:
     """Any number of requests at a time; they leave in the order they were made in and are answered in it.
 
     A socket watched by the loop and no transport: a transport can only be closed while its loop runs, and loops end
-    without asking. ``welcome`` and ``lost`` are those of :class:`~channel_layers.redis.connection.Connection`.
+    without asking. ``welcome``, ``flushed`` and ``lost`` are those of :class:`~channel_layers.redis.connection.Connection`.
     """
 
     def __init__(self, connector: Connector) -> None:
         self.welcome: Welcome | None = None
+        self.flushed: Callable[[], None] | None = None
         self.lost = 0
         self._connector = connector
         self.loop = asyncio.get_running_loop()
@@ -121,9 +123,9 @@ class LoopConnection:
 
     def reset(self) -> None:
         """Forget what the last user wanted; what it did not wait for is given up with the link."""
-        self.welcome, self.lost = None, 0
-        if self._unanswered:
+        if self._unanswered or self.flushed is not None:
             self.close()
+        self.welcome, self.flushed, self.lost = None, None, 0
 
     def disown(self) -> None:
         """Close this process's copy of a link that belongs to the process it was forked from."""
@@ -150,7 +152,7 @@ class LoopConnection:
 
     async def _connect(self) -> Link:
         """Connect in a thread, which is rare, and so needs no second way to resolve names or to begin TLS."""
-        attempt = Attempt(self._connector)
+        attempt = Attempt(self._connector, self.flushed is not None)
         try:
             return await asyncio.to_thread(attempt.open)
         except asyncio.CancelledError:
@@ -222,6 +224,8 @@ class LoopConnection:
             while (link := self._link) is not None:
                 for reply in link.receive():
                     self._hand_over(reply)
+                if self.flushed is not None and link.was_flushed():
+                    self.flushed()
                 if not link.holds_more():
                     return
         except WOULD_BLOCK:

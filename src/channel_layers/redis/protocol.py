@@ -1,4 +1,4 @@
-"""Commands and replies as bytes (RESP2). The only module that knows hiredis."""
+"""Commands and replies as bytes (RESP2, and RESP3 where a link is to be told of a flush). Only this knows hiredis."""
 
 from __future__ import annotations
 
@@ -35,15 +35,22 @@ def has_error(replies: Replies) -> bool:
 
 
 class Parser(hiredis.Reader):
-    """Turns received bytes into replies: ``bytes``, ``int``, ``None``, lists of these, and :exc:`ReplyError`."""
+    """Turns received bytes into replies: ``bytes``, ``int``, ``None``, lists of these, and :exc:`ReplyError`.
+
+    ``pushes`` counts what a server says unasked, which RESP3 allows.
+    """
 
     def __init__(self) -> None:
         super().__init__(notEnoughData=NOTHING)
+        self.pushes = 0
 
     def replies(self, received: bytes | memoryview) -> Replies:
         """Return the replies that ``received`` completes."""
         self.feed(bytes(received))
         found = []
         while (reply := self.gets()) is not NOTHING:
-            found.append(reply)
+            if type(reply) is hiredis.PushNotification:
+                self.pushes += 1
+            else:
+                found.append(reply)
         return found

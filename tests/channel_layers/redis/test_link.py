@@ -92,10 +92,26 @@ def test_passwords(own_server: RedisServer) -> None:
 
 
 def test_an_account_that_may_not_ask_about_the_server(own_server: RedisServer) -> None:
-    """Without INFO and CLIENT a link works; it only cannot tell runs apart."""
+    """Without INFO and CLIENT a link works; it only cannot tell runs apart, and is not told of a flush."""
     own_server.ask("ACL", "SETUSER", "me", "on", ">secret", "~*", "+@all", "-info", "-client")
-    link = Link(read_hosts(f"unix://me:secret@{own_server.path}"), "test", PATIENCE)
+    link = Link(read_hosts(f"unix://me:secret@{own_server.path}"), "test", PATIENCE, tracks=True)
     assert (link.run, link.client_id) == ("", 0)
+    own_server.ask("FLUSHALL")
+    assert link.request([pack("PING")], PATIENCE) == [b"PONG"]
+    assert not link.was_flushed()
+    link.close()
+
+
+def test_a_link_can_be_told_of_a_flush(own_server: RedisServer) -> None:
+    """Once for each, and of nothing else that is done to keys."""
+    link = Link(read_hosts(own_server.url), "test", PATIENCE, tracks=True)
+    assert link.request([pack("SET", "a", 1), pack("GET", "a")], PATIENCE) == [b"OK", b"1"]
+    own_server.ask("DEL", "a")
+    assert link.request([pack("PING")], PATIENCE) == [b"PONG"]
+    assert not link.was_flushed()
+    own_server.ask("FLUSHALL")
+    assert link.request([pack("PING")], PATIENCE) == [b"PONG"]
+    assert (link.was_flushed(), link.was_flushed()) == (True, False)
     link.close()
 
 

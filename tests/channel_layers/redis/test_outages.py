@@ -21,7 +21,7 @@ from channel_layers.redis import RedisChannelLayer, connection
 from channel_layers.redis.protocol import pack
 from channel_layers.registry import Announcement
 from channel_layers.slot import Slot
-from tests.channel_layers.redis.server import RedisServer, until
+from tests.channel_layers.redis.server import RedisServer, auntil, until
 
 PATIENCE = 20.0
 KIND = "test.reply"
@@ -477,6 +477,37 @@ def test_a_heartbeat_in_a_loop_heals_too(own_server: RedisServer, layer: RedisCh
 
     ((channels, envelope),) = asyncio.run(bounded())
     assert (list(channels), codec.decode(envelope.content)) == ([channel], {"n": 2})
+
+
+@pytest.mark.parametrize("flush", ["FLUSHALL", "FLUSHDB"])
+def test_a_reader_that_waits_is_told_of_a_flush(own_server: RedisServer, layer: RedisChannelLayer, flush: str) -> None:
+    """It registers its groups again at once, without a heartbeat."""
+    inbox, other = layer.inbox(KIND), RedisChannelLayer(hosts=own_server.url, prefix="test:")
+    channel = inbox.new_channel()
+
+    async def main() -> None:
+        await layer.agroup_add("g", channel)
+        assert await inbox.areceive() == []
+        reading = asyncio.create_task(inbox.areceive())
+        await auntil(own_server.blocked)
+        await asyncio.to_thread(own_server.ask, flush)
+        await auntil(lambda: own_server.ask("HEXISTS", "test:{group:g}", inbox.name) == b":1\r\n")
+        await asyncio.to_thread(other.send_group, "g", {"n": 1})
+        ((channels, envelope),) = await reading
+        assert (list(channels), codec.decode(envelope.content)) == ([channel], {"n": 1})
+
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
+    other.close()
+
+
+def test_a_thread_that_reads_is_told_of_a_flush(own_server: RedisServer, layer: RedisChannelLayer) -> None:
+    """With its next read."""
+    inbox = layer.inbox(KIND)
+    layer.group_add("g", inbox.new_channel())
+    assert inbox.receive(0) == []
+    own_server.ask("FLUSHALL")
+    assert inbox.receive(0) == []
+    assert own_server.ask("HEXISTS", "test:{group:g}", inbox.name) == b":1\r\n"
 
 
 # -- processes -----------------------------------------------------------------------------------------------------
