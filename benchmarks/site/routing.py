@@ -1,15 +1,27 @@
 """Routing with path filters, as a project has them."""
 
 from benchmarks.site.consumers import broadcast, echo, join
+from benchmarks.site.trials import ask, hold_gil, publish, work
 from channels import include, route
+from channels.routing import connect_consumer
 
 rooms = [
     route("websocket.connect", join, path=r"^/(?P<room>\w+)/$"),
     route("websocket.receive", broadcast, path=r"^/(?P<room>\w+)/$"),
 ]
 
+trials = [
+    route("websocket.connect", join, path=r"^/publish/(?P<room>\w+)/$"),
+    route("websocket.receive", publish, path=r"^/publish/(?P<room>\w+)/$"),
+    route("websocket.connect", connect_consumer, path=r"^/"),
+    route("websocket.receive", work, path=r"^/work/$"),
+    route("websocket.receive", hold_gil, path=r"^/gil/$"),
+    route("websocket.receive", ask, path=r"^/ask/$"),
+]
+
 channel_routing = [
-    route("websocket.connect", "channels.routing.connect_consumer", path=r"^/echo/$"),
+    route("websocket.connect", connect_consumer, path=r"^/echo/$"),
     route("websocket.receive", echo, path=r"^/echo/$"),
     include(rooms, path=r"^/rooms"),
+    include(trials, path=r"^/trials"),
 ]

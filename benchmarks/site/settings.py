@@ -1,4 +1,6 @@
-"""As small as a project can be: what is measured is ours."""
+"""As small as a project can be: what is measured is ours. ``BENCHMARK_LAYER`` names a Redis server; without, memory."""
+
+import os
 
 DEBUG = False
 SECRET_KEY = "only for benchmarks"
@@ -7,9 +9,12 @@ ROOT_URLCONF = "benchmarks.site.urls"
 INSTALLED_APPS = ["channels"]
 MIDDLEWARE: list[str] = []
 USE_TZ = True
+
+_redis = os.environ.get("BENCHMARK_LAYER", "")
 CHANNEL_LAYERS = {
     "default": {
-        "BACKEND": "channel_layers.memory.MemoryChannelLayer",
+        "BACKEND": "channel_layers.redis.RedisChannelLayer" if _redis else "channel_layers.memory.MemoryChannelLayer",
+        "CONFIG": {"hosts": _redis} if _redis else {},
         "ROUTING": "benchmarks.site.routing.channel_routing",
     },
 }

@@ -3,6 +3,7 @@
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
+from benchmarks.site import trials
 from benchmarks.site.consumers import counters
 
 
@@ -16,4 +17,9 @@ def counts(request: HttpRequest) -> HttpResponse:
     return HttpResponse(f"{counters['echo']} {counters['broadcast']}")
 
 
-urlpatterns = [path("", hello), path("counts/", counts)]
+urlpatterns = [
+    path("", hello),
+    path("counts/", counts),
+    path("trials/answer/<name>/", trials.answer),
+    path("trials/stream/<room>/<first>/<count>/", trials.stream),
+]

@@ -29,9 +29,7 @@ class Connector:
         self.timeout = timeout
         self._outage = Outage(address)
 
-    def connect(
-        self, patience: float, pause: Callable[[float], object] = time.sleep, *, tracks: bool = False
-    ) -> Link:
+    def connect(self, patience: float, pause: Callable[[float], object] = time.sleep, *, tracks: bool = False) -> Link:
         """Return a new link, tried for with growing delays for ``patience`` seconds; else :exc:`LayerUnavailable`.
 
         ``pause(seconds)`` waits between attempts; what is true when it returns ends them. ``tracks`` is the link's.

@@ -64,7 +64,8 @@ class LoopConnection:
     """Any number of requests at a time; they leave in the order they were made in and are answered in it.
 
     A socket watched by the loop and no transport: a transport can only be closed while its loop runs, and loops end
-    without asking. ``welcome``, ``flushed`` and ``lost`` are those of :class:`~channel_layers.redis.connection.Connection`.
+    without asking. ``welcome``, ``flushed`` and ``lost`` are those of
+    :class:`~channel_layers.redis.connection.Connection`.
     """
 
     def __init__(self, connector: Connector) -> None:

@@ -1,0 +1,1 @@
+"""Trials with real processes, real kills and real clients, on loopback."""
