@@ -10,15 +10,14 @@ from benchmarks.chaos.sockets import Client, close, connect
 from benchmarks.stack import Stack
 
 LANES = 1000
+QUEUE = "channels:{work}queue:websocket.receive"
 
 
 async def outage() -> None:
     """Redis is killed for ten seconds with an event under way on each of 1,000 lanes."""
     with Stack(threads=4) as stack:
         clients = await _members(stack, LANES)
-        busy = await connect(f"ws://127.0.0.1:{stack.ports[0]}/trials/work/", LANES)
-        for client in busy:
-            client.say("first 0.2")
+        busy = await _busy_lanes(stack)
         stack.redis.end(signal.SIGKILL)
         await _senders_are_told(stack)
         await asyncio.sleep(8)
@@ -42,9 +41,7 @@ async def flush() -> None:
     """Redis is emptied with an event under way on each of 1,000 lanes."""
     with Stack(threads=4) as stack:
         clients = await _members(stack, LANES)
-        busy = await connect(f"ws://127.0.0.1:{stack.ports[0]}/trials/work/", LANES)
-        for client in busy:
-            client.say("first 0.1")
+        busy = await _busy_lanes(stack)
         stack.client().ask("FLUSHALL")
         begun = time.monotonic()
         await _whole(stack, clients, "whole", 1.0, begun)
@@ -114,6 +111,18 @@ async def _members(stack: Stack, count: int) -> list[Client]:
     for client in clients:
         await client.heard(1)
     return clients
+
+
+async def _busy_lanes(stack: Stack) -> list[Client]:
+    """Return sockets each of which has an event under way: in a consumer, or in the queue behind those."""
+    busy = await connect(f"ws://127.0.0.1:{stack.ports[0]}/trials/work/", LANES)
+    for client in busy:
+        client.say("first 0.2")
+    redis = stack.client()
+    async with asyncio.timeout(10):
+        while redis.ask("LLEN", QUEUE) < LANES - 20:
+            await asyncio.sleep(0.01)
+    return busy
 
 
 async def _whole(stack: Stack, clients: list[Client], text: str, limit: float, since: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 
 INTERVAL = 10.0
@@ -15,7 +15,8 @@ INTERVAL = 10.0
 class Losses:
     """Drops of one layer or server, by cause.
 
-    ``counts`` maps a cause to the number of drops since start. Thread-safe.
+    ``counts`` maps a cause to the number of drops since start. Thread-safe. :meth:`report` is called now and then, so
+    that the last drops of a burst get their line too.
     """
 
     def __init__(self, logger: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
@@ -23,11 +24,11 @@ class Losses:
         self._logger = logger
         self._clock = clock
         self._logged: dict[str, tuple[float, int]] = {}
-        self._unlogged: deque[tuple[str, str, int]] = deque()
+        self._unlogged: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def count(self, cause: str, detail: str, n: int = 1) -> None:
-        """Count ``n`` drops for ``cause``; log ``detail`` unless this cause was logged a moment ago."""
+        """Count ``n`` drops for ``cause``; log ``detail``, unless this cause was logged a moment ago, later."""
         self.note(cause, detail, n)
         self.report()
 
@@ -38,9 +39,7 @@ class Losses:
         """
         with self._lock:
             self.counts[cause] += n
-            since = self._due(cause)
-            if since:
-                self._unlogged.append((detail, cause, since))
+            self._unlogged.setdefault(cause, detail)
 
     def raised(self, cause: str) -> None:
         """Count a drop that an exception tells of, so that no line is needed."""
@@ -48,18 +47,19 @@ class Losses:
             self.counts[cause] += 1
 
     def report(self) -> None:
-        """Log what was noted."""
-        while self._unlogged:
-            try:
-                line = self._unlogged.popleft()
-            except IndexError:  # another thread was quicker
-                return
+        """Log what was noted and is due."""
+        if not self._unlogged:
+            return
+        with self._lock:
+            lines = [self._line(cause) for cause in list(self._unlogged) if self._is_due(cause)]
+        for line in lines:
             self._logger.warning("%s (%s: %d since the last such line)", *line)
 
-    def _due(self, cause: str) -> int:
-        now, total = self._clock(), self.counts[cause]
-        last, logged = self._logged.get(cause, (-INTERVAL, 0))
-        if now - last < INTERVAL:
-            return 0
-        self._logged[cause] = now, total
-        return total - logged
+    def _is_due(self, cause: str) -> bool:
+        return self._clock() - self._logged.get(cause, (-INTERVAL, 0))[0] >= INTERVAL
+
+    def _line(self, cause: str) -> tuple[str, str, int]:
+        _, logged = self._logged.get(cause, (0.0, 0))
+        total = self.counts[cause]
+        self._logged[cause] = self._clock(), total
+        return self._unlogged.pop(cause), cause, total - logged

@@ -162,6 +162,7 @@ class Server:
         self._reads = frozenset(read) if read else None
         self.sockets.beat()
         self.requests.beat()
+        self.losses.report()
 
     async def _drain(self) -> None:
         """Wait for the last transport; cut those that take too long."""

@@ -34,6 +34,7 @@ def announcing(announcement: Announcement, layer: RedisChannelLayer) -> Exchange
     command = ANNOUNCE.call([keys.processes, *pairs], announcement.process, layer.process, data)
     *_, reply = yield Request([command, _reaping(layer)])
     _read(reply, layer)
+    layer.losses.report()
 
 
 def withdrawing(process: str, layer: RedisChannelLayer) -> Exchange[None]:
