@@ -39,7 +39,7 @@ class Losses:
         """
         with self._lock:
             self.counts[cause] += n
-            self._unlogged.setdefault(cause, detail)
+            self._unlogged[cause] = detail
 
     def raised(self, cause: str) -> None:
         """Count a drop that an exception tells of, so that no line is needed."""

@@ -58,7 +58,7 @@ def test_what_is_noted_is_logged_by_the_next_report(drops: Drops, caplog: pytest
     assert caplog.messages == []
     drops.losses.report()
     drops.losses.report()
-    assert caplog.messages == ["a message expired (expired: 2 since the last such line)"]
+    assert caplog.messages == ["a second one (expired: 3 since the last such line)"]
 
 
 def test_what_an_exception_tells_is_not_logged(drops: Drops, caplog: pytest.LogCaptureFixture) -> None:
@@ -80,7 +80,7 @@ def test_the_rest_of_a_burst_is_told_in_the_end(drops: Drops, caplog: pytest.Log
     drops.losses.report()
     assert caplog.messages == [
         "message 0 expired (expired: 1 since the last such line)",
-        "message 1 expired (expired: 4 since the last such line)",
+        "message 4 expired (expired: 4 since the last such line)",
     ]
 
 

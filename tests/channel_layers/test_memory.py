@@ -241,7 +241,7 @@ def test_expired_messages_are_counted_and_logged(
     clock.now += 61
     assert layer.receive(["a"]) == (None, None)
     assert layer.losses.counts == {"expired": 3}
-    assert caplog.messages == ["a message on 'a' was not taken within 60.0 s (expired: 1 since the last such line)"]
+    assert caplog.messages == ["a message on 'a' was not taken within 60.0 s (expired: 3 since the last such line)"]
     assert not layer.queues._queues
 
 
