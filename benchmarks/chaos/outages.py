@@ -6,7 +6,7 @@ import asyncio
 import signal
 import time
 
-from benchmarks.chaos.sockets import Client, close, connect
+from benchmarks.chaos.sockets import Client, accepted, close, connect
 from benchmarks.stack import Stack
 
 LANES = 1000
@@ -62,15 +62,15 @@ async def cuts() -> None:
         busy = await connect(f"ws://127.0.0.1:{stack.ports[0]}/trials/work/", lanes)
         redis = stack.client()
         members: list[Client] = []
-        begun, sent, cut = time.monotonic(), 0, 0
+        begun, sent, cut = time.monotonic(), 0, 0.0
         while (passed := time.monotonic() - begun) < seconds:
             while sent < passed * rate:
                 busy[sent % lanes].say(str(sent // lanes))
                 sent += 1
             if passed > cut + 0.5:
-                cut += 0.5  # type: ignore[assignment]  # seconds
+                cut += 0.5
                 redis.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no")
-                members += await connect(f"ws://127.0.0.1:{stack.ports[0]}/rooms/all/", 5)
+                members += await accepted(f"ws://127.0.0.1:{stack.ports[0]}/rooms/all/", 5)
             await asyncio.sleep(0.005)
         print(f"  {sent} messages sent, connections cut {int(cut * 2)} times")
         await asyncio.sleep(4)
@@ -86,7 +86,7 @@ async def cuts() -> None:
         members[0].say("hello")
         for member in members:
             await member.heard(1)
-        print(f"  all {len(members)} sockets that joined meanwhile are members")
+        print(f"  all {len(members)} sockets that were accepted meanwhile are members")
         _all_open(busy + members)
         close(busy + members)
 

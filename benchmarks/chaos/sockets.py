@@ -76,6 +76,12 @@ async def connect(url: str, count: int) -> list[Client]:
     return clients
 
 
+async def accepted(url: str, count: int) -> list[Client]:
+    """Try to open ``count`` sockets, and return those that were not refused."""
+    found = await asyncio.gather(*(_open(url) for _ in range(count)), return_exceptions=True)
+    return [client for client in found if isinstance(client, Client)]
+
+
 async def _open(url: str) -> Client:
     client = Client(url)
     await ws_connect(lambda: client, url, websocket_handshake_timeout=PATIENCE)

@@ -127,9 +127,9 @@ class RedisInbox(Inbox):
     async def _aread(self) -> list[Envelope]:
         loop = asyncio.get_running_loop()
         while not self._arrived and not self._is_forgotten:
+            waiter = self._waiter = loop.create_future()  # before the reading, which may fail at once
             if self._reading is None or self._reading.loop is not loop:
                 self._begin_reading()
-            waiter = self._waiter = loop.create_future()
             await waiter  # the reading goes on without us; what it reads is for the next call
         arrived, self._arrived = self._arrived, []
         return arrived

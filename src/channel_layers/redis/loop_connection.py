@@ -140,7 +140,8 @@ class LoopConnection:
             link = await self._connect()
         except LayerUnavailable as error:
             self._opening = None
-            self._answer_unsaid(error)
+            for answer in self._take_unsaid():
+                answer(error)
             return
         link.sock.setblocking(False)
         self._link = link
@@ -164,19 +165,18 @@ class LoopConnection:
         if not isinstance(answer, LayerUnavailable):
             self._say_unsaid()
             return
-        if self._link is not None:
-            self.close()
-        self._answer_unsaid(answer)
+        unsaid = self._take_unsaid()
+        self.close()
+        for waiting in unsaid:
+            waiting(answer)
 
     def _say_unsaid(self) -> None:
-        unsaid, self._unsaid = self._unsaid, {}
-        for answer, request in unsaid.items():
+        for answer, request in self._take_unsaid().items():
             self.say(request, answer)
 
-    def _answer_unsaid(self, error: LayerUnavailable) -> None:
+    def _take_unsaid(self) -> dict[Answering, Request]:
         unsaid, self._unsaid = self._unsaid, {}
-        for answer in unsaid:
-            answer(error)
+        return unsaid
 
     def _unsay(self, answer: Answering) -> None:
         """Nobody waits for ``answer`` any more; a link is not opened for nobody."""

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from channel_layers import codec
-from channel_layers.exceptions import LayerUnavailable
+from channel_layers.exceptions import AnswerLost, LayerUnavailable
 from channel_layers.inbox import VACANCY, Delivery
 from channel_layers.redis import RedisChannelLayer
 from channel_layers.redis.exchange import Exchange, Request
 from channel_layers.redis.inbox import LIFETIME, READ_SIZE, RedisInbox
+from channel_layers.redis.loop_connection import LoopConnection
 from channel_layers.redis.protocol import pack
 from tests.channel_layers.redis.server import RedisServer, auntil, until
 
@@ -220,5 +221,49 @@ def test_a_waiting_reader_uses_one_connection(server: RedisServer, inbox: RedisI
         reading = asyncio.create_task(inbox.areceive())
         await asyncio.to_thread(until, server.blocked)
         reading.cancel()
+
+    bounded(main())
+
+
+@pytest.mark.parametrize("error", [LayerUnavailable("it is away"), AnswerLost("the connection was cut")])
+def test_a_read_that_fails_at_once_is_tried_again(
+    layer: RedisChannelLayer, inbox: RedisInbox, monkeypatch: pytest.MonkeyPatch, error: LayerUnavailable
+) -> None:
+    """A connection that was cut may say so before anybody waits for what is read."""
+    channel, say, failures = inbox.new_channel(), LoopConnection.say, [error, error]
+
+    def failing(connection: LoopConnection, request: Request, answer: Callable[[Any], None]) -> None:
+        if failures:
+            answer(failures.pop())
+        else:
+            say(connection, request, answer)
+
+    async def main() -> None:
+        monkeypatch.setattr(LoopConnection, "say", failing)
+        layer.send(channel, {"n": 1})
+        assert numbers(await inbox.areceive()) == [1]
+
+    bounded(main())
+
+
+def test_a_read_that_is_declined_is_counted_and_tried_again(
+    own_server: RedisServer, new_layer: NewLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The layer answers with an error where its key is something else."""
+    layer = new_layer(hosts=own_server.url)
+    inbox = layer.open_inbox("test.reply")
+    channel = inbox.new_channel()
+    stream = layer.keys.stream(inbox.name)
+    own_server.ask("DEL", stream)
+    own_server.ask("SET", stream, "x")
+
+    async def main() -> None:
+        reading = asyncio.create_task(inbox.areceive())
+        await auntil(lambda: layer.losses.counts["inbox not read"])
+        own_server.ask("DEL", stream)
+        inbox.reannounce()
+        await auntil(lambda: own_server.ask("EXISTS", stream) == b":1\r\n")
+        await layer.asend(channel, {"n": 1})
+        assert numbers(await reading) == [1]
 
     bounded(main())
