@@ -78,7 +78,7 @@ async def cuts() -> None:
             client.say("last")
         for client in busy:
             while "last" not in client.received:
-                await client.heard(len(client.received) + 1)
+                await client.heard(len(client.received) + 1, 120)
             numbers = [int(word) for word in client.received if word != "last"]
             assert numbers == sorted(set(numbers)), "a lane has heard something twice, or out of order"
         answered = sum(len(client.received) - 1 for client in busy)

@@ -66,10 +66,6 @@ class Link:
         pushes, self._parser.pushes = self._parser.pushes, 0
         return pushes > 0
 
-    def holds_more(self) -> bool:
-        """Return whether TLS has decrypted bytes that the socket does not tell of."""
-        return isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0
-
     def has_ended(self) -> bool:
         """Return whether the server has closed the connection since the last request."""
         try:

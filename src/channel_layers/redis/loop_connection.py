@@ -221,14 +221,13 @@ class LoopConnection:
     # -- answers ---------------------------------------------------------------------------------------------------
 
     def _receive(self) -> None:
+        """Read until nothing is left: of a connection that was reset uvloop tells once, whatever it still holds."""
         try:
             while (link := self._link) is not None:
                 for reply in link.receive():
                     self._hand_over(reply)
                 if self.flushed is not None and link.was_flushed():
                     self.flushed()
-                if not link.holds_more():
-                    return
         except WOULD_BLOCK:
             return
         except OSError as error:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
-from channel_layers.exceptions import LayerUnavailable
+from channel_layers.exceptions import AnswerLost, LayerUnavailable
 from channel_layers.redis.address import read_hosts
 from channel_layers.redis.connector import Connector
 from channel_layers.redis.exchange import Request
@@ -168,3 +170,35 @@ def test_a_connection_of_a_loop_that_has_ended_can_be_closed(server: RedisServer
     asyncio.run(main())
     kept[0].close()
     assert kept[0].run is None
+
+
+def new_uvloop() -> asyncio.AbstractEventLoop:
+    """A loop of uvloop, where that exists."""
+    return pytest.importorskip("uvloop").new_event_loop()  # type: ignore[no-any-return]  # imported by its name
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, new_uvloop])
+def test_a_connection_that_is_reset_is_noticed(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch, new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """Whoever waits without a time limit is told, whichever loop it is."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        near = socket.create_connection(listener.getsockname())
+        far, _ = listener.accept()
+
+    async def main() -> None:
+        async with opened(server, PATIENCE) as connection:
+            link = connection._connector.connect(PATIENCE)
+            link.close()
+            link.sock = near
+            monkeypatch.setattr(connection._connector, "connect", lambda *args, **kwargs: link)
+            asking = asyncio.create_task(connection.ask(Request([b"a question", b"another"], None)))
+            await asyncio.get_running_loop().run_in_executor(None, far.recv, 100)
+            far.send(b"+OK\r\n")
+            far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            far.close()
+            with pytest.raises(AnswerLost):
+                await asyncio.wait_for(asking, PATIENCE)
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(main())
