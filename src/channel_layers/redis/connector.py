@@ -16,6 +16,9 @@ from channel_layers.redis.scripts import load_all
 SHORTEST_ATTEMPT: Final = 1.0
 """Seconds that one attempt to connect has at least, however impatient its caller is."""
 
+RECOVERY: Final = 3.0
+"""Seconds after the start of a new run of the server in which every process that lives has made its inboxes again."""
+
 Welcome = Callable[[Link], Commands]
 """Returns what is said first on every new link."""
 
@@ -28,6 +31,8 @@ class Connector:
         self.name = name
         self.timeout = timeout
         self._outage = Outage(address)
+        self._run: str | None = None
+        self._renewed = -RECOVERY
 
     def connect(self, patience: float, pause: Callable[[float], object] = time.sleep, *, tracks: bool = False) -> Link:
         """Return a new link, tried for with growing delays for ``patience`` seconds; else :exc:`LayerUnavailable`.
@@ -45,8 +50,18 @@ class Connector:
                     raise self._unreachable(error, time.monotonic() - begun) from error
             else:
                 self._outage.end()
+                self._note_run(link.run)
                 return link
         raise AssertionError("delays() never ends")
+
+    def is_recovering(self) -> bool:
+        """Return whether the server has begun anew a moment ago: inboxes that are missing may be on their way."""
+        return time.monotonic() - self._renewed < RECOVERY
+
+    def _note_run(self, run: str) -> None:
+        if self._run is not None and self._run != run:
+            self._renewed = time.monotonic()
+        self._run = run
 
     def lost(self, error: Exception, since: float) -> AnswerLost:
         """Return what to raise where no answer came to what was sent at ``since``, on the monotonic clock."""

@@ -25,6 +25,8 @@ LONG: Final = 64 * 1024
 """Bytes of an entry beyond which it has a key of its own, so that what is behind it need not wait for it."""
 LONG_LIFETIME: Final = 600
 """Seconds after which a long entry that nobody has read is deleted."""
+RETRY: Final = 0.05
+"""Seconds between two attempts to reach an inbox that a server which has just begun anew does not have yet."""
 ROOM_LIFETIME: Final = 60
 """Seconds after which the tokens of senders that no longer wait are deleted."""
 QUEUE_GRACE: Final = 60
@@ -45,7 +47,7 @@ class Claim:
 
 
 class Crowded(NamedTuple):
-    """A parcel that has to wait for room in an inbox."""
+    """A parcel that has to wait for room in an inbox, or for the inbox itself."""
 
     inbox: str
     parcel: Parcel
@@ -176,6 +178,9 @@ class Writer:
     def _read_append(self, inbox: str, parcels: Sequence[Parcel], reply: Any, sent: Sent) -> None:
         if reply == 0:
             return
+        if reply == -1 and self._layer.connections.connector.is_recovering():
+            sent.crowded.extend(Crowded(inbox, parcel) for parcel in parcels)
+            return
         if reply == -1:  # that process has ended, and its connections with it
             sent.orphaned.extend((inbox, parcel) for parcel in parcels if parcel.registered)
             return
@@ -217,6 +222,9 @@ class Writer:
                 return None
             sent.crowded.clear()
             patience = deadline - time.monotonic()
+            if reply == -1:  # nothing tells when the inbox is made again
+                yield Request([pack("BLPOP", self._keys.room(inbox), RETRY)], RETRY)
+                continue
             if patience <= 0:
                 _, depth, age, _ = reply
                 setting = "inbox_capacity in CONFIG"

@@ -9,13 +9,9 @@ import pytest
 
 from channel_layers.base import BaseChannelLayer
 from channel_layers.conformance import LayerConformance
-from channel_layers.redis import RedisChannelLayer, scripts
+from channel_layers.redis import RedisChannelLayer
+from tests.channel_layers.redis import clock
 from tests.channel_layers.redis.server import RedisServer
-
-CLOCK = b"""
-local time = redis.call('TIME')
-time[1] = time[1] + tonumber(redis.call('GET', 'clock') or 0)
-"""
 
 
 class TestRedisChannelLayer(LayerConformance):
@@ -24,19 +20,16 @@ class TestRedisChannelLayer(LayerConformance):
     @pytest.fixture(autouse=True)
     def _store(self, server: RedisServer, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
         self.server, self.prefix, self.shift = server, prefix, 0.0
-        server.ask("DEL", "clock")
-        for script in scripts.ALL:
-            moved = script.source.replace(b"local time = redis.call('TIME')\n", CLOCK)
-            monkeypatch.setattr(script, "source", moved)
-            monkeypatch.setattr(script, "digest", scripts.digest_of(moved))
+        clock.install(monkeypatch)
+        clock.move(server, 0)
 
     def make_layer(self, **options: Any) -> BaseChannelLayer:
-        clock = lambda: time.time() + self.shift  # noqa: E731
-        return RedisChannelLayer(hosts=self.server.url, prefix=self.prefix, clock=clock, **options)
+        now = lambda: time.time() + self.shift  # noqa: E731
+        return RedisChannelLayer(hosts=self.server.url, prefix=self.prefix, clock=now, **options)
 
     def make_peer(self, layer: BaseChannelLayer) -> BaseChannelLayer:
         return self.make_layer()
 
     def advance(self, seconds: float) -> None:
         self.shift += seconds
-        self.server.ask("SET", "clock", int(self.shift))
+        clock.move(self.server, self.shift)

@@ -17,7 +17,7 @@ from channel_layers import codec
 from channel_layers.envelope import EVENT, GROUP, MESSAGE, Envelope, done
 from channel_layers.exceptions import AnswerLost, LayerUnavailable
 from channel_layers.inbox import Inbox
-from channel_layers.redis import RedisChannelLayer, connection
+from channel_layers.redis import RedisChannelLayer, connection, connector
 from channel_layers.redis.protocol import pack
 from channel_layers.registry import Announcement
 from channel_layers.slot import Slot
@@ -542,6 +542,42 @@ def test_a_bell_that_was_lost_is_rung_by_the_heartbeat(
         until(own_server.blocked)
         layer.announce(Announcement("w1", ("a",)))
         assert len(waiting.result(PATIENCE)[1][1]) == 2
+
+
+def test_a_send_waits_for_an_inbox_that_is_made_again(
+    own_server: RedisServer, new_layer: NewLayer, pool: ThreadPoolExecutor
+) -> None:
+    """Whoever is back first after a restart loses neither a message nor a join for the others."""
+    layer, sender, joiner = new_layer(), new_layer(), new_layer()
+    inbox = layer.inbox(KIND)
+    channel = inbox.new_channel()
+    for other in (sender, joiner):
+        other.depth("a")
+    own_server.kill()
+    own_server.start()
+    sending, joining = pool.submit(sender.send, channel, {"n": 1}), pool.submit(joiner.group_add, "g", channel)
+    for other in (sender, joiner):
+        until(other.connections.connector.is_recovering)
+    assert inbox.receive(0) == []
+    sending.result(PATIENCE)
+    joining.result(PATIENCE)
+    assert contents(inbox, 1) == [{"n": 1}]
+    assert inbox.members("g") == (channel,)
+
+
+def test_a_send_to_a_process_that_is_gone_gives_up(
+    own_server: RedisServer, new_layer: NewLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When every process that lives has had its time after a restart."""
+    monkeypatch.setattr(connector, "RECOVERY", 0.3)
+    layer, other = new_layer(), new_layer()
+    channel = layer.inbox(KIND).new_channel()
+    other.depth("a")
+    layer.close()
+    own_server.kill()
+    own_server.start()
+    other.group_add("g", channel)
+    assert other.say([pack("EXISTS", other.keys.group("g"))]) == [0]
 
 
 # -- runs of the server --------------------------------------------------------------------------------------------
