@@ -215,7 +215,7 @@ def test_memberships_survive(own_server: RedisServer, monkeypatch: pytest.Monkey
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=30,
+            max_examples=20,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
