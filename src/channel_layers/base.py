@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from channel_layers import codec, exceptions, names
+from channel_layers.body import BodyWriter
 from channel_layers.capacity import DEFAULT_CAPACITY, Capacities
-from channel_layers.envelope import GROUP, JOIN, LEAVE, MESSAGE, Envelope
+from channel_layers.envelope import GROUP, JOIN, LEAVE, MESSAGE, Envelope, Piece
 from channel_layers.inbox import Inbox
 from channel_layers.losses import Losses
 from channel_layers.messages import check_reply
@@ -228,6 +229,26 @@ class BaseChannelLayer(ABC):
     @abstractmethod
     def open_inbox(self, kind: str) -> Inbox:
         """Return a new inbox ``<kind>.<process>!`` that this process reads."""
+
+    @abstractmethod
+    def open_body(self, channel: str) -> BodyWriter:
+        """Return the writing end of the body for a reply channel whose beginning was sent."""
+
+    @abstractmethod
+    def fetch_piece(self, channel: str, piece: Piece) -> bytes | None:
+        """Take a piece of the body for ``channel`` away, which makes room for another; ``None`` if it is gone."""
+
+    async def afetch_piece(self, channel: str, piece: Piece) -> bytes | None:
+        """As :meth:`fetch_piece`."""
+        return await asyncio.to_thread(self.fetch_piece, channel, piece)
+
+    @abstractmethod
+    def close_body(self, channel: str, unread: Sequence[Piece] = ()) -> None:
+        """Say that nobody reads the body for ``channel`` any more; ``unread`` are pieces that were not fetched."""
+
+    async def aclose_body(self, channel: str, unread: Sequence[Piece] = ()) -> None:
+        """As :meth:`close_body`."""
+        await asyncio.to_thread(self.close_body, channel, unread)
 
     @abstractmethod
     def find_lost(self, envelopes: Sequence[Envelope]) -> list[Envelope]:

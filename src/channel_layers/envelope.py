@@ -26,6 +26,9 @@ DONE: Final = 5
 GAP: Final = 6
 """Messages of the group ``target`` were skipped for this inbox because it was full."""
 
+PIECE: Final = 7
+"""A piece of a response's body waits beside the inbox of ``target``; ``content`` is a :class:`Piece`."""
+
 RETURNED: Final = 0
 """The consumer returned."""
 RAISED: Final = 1
@@ -72,9 +75,18 @@ class Done(msgspec.Struct, array_like=True, gc=False):
     handled: int = 0
 
 
+class Piece(msgspec.Struct, array_like=True, gc=False):
+    """Where a piece of a body is (``key``, the layer's affair), its ``size`` in bytes, and whether more follows."""
+
+    key: str
+    size: int
+    more_content: bool = True
+
+
 _RETURNED = Done()
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Done)
+_piece_decoder = msgspec.msgpack.Decoder(Piece)
 
 
 def done(owner: str, token: int, outcome: int = RETURNED, handled: int = 0, session: bytes | None = None) -> Envelope:
@@ -91,3 +103,13 @@ def next_attempt(envelope: Envelope, **changes: object) -> Envelope:
 def read_done(envelope: Envelope) -> Done:
     """Return how the event that ``envelope`` settles ended."""
     return _decoder.decode(envelope.content) if envelope.kind == DONE and envelope.content else _RETURNED
+
+
+def piece(channel: str, key: str, size: int, more_content: bool) -> Envelope:
+    """Return the entry that names a piece of the body for ``channel``."""
+    return Envelope(PIECE, channel, _encoder.encode(Piece(key, size, more_content)))
+
+
+def read_piece(envelope: Envelope) -> Piece:
+    """Return what ``envelope``, of kind :data:`PIECE`, names."""
+    return _piece_decoder.decode(envelope.content)

@@ -26,6 +26,10 @@ class LayerDeclined(LayerUnavailable):
     """The layer answers, but with an error: it is loading, read-only, out of memory, or refuses the account."""
 
 
+class ReaderGone(ConnectionError):
+    """Nobody reads this body any more: the client has left, or its server has ended."""
+
+
 def may_have_arrived(error: Exception) -> bool:
     """Return whether what was sent when ``error`` was raised may have reached the layer, in whole or in part."""
     return not isinstance(error, LayerUnavailable) or isinstance(error, AnswerLost | LayerDeclined)

@@ -11,6 +11,7 @@ layer's clock, and what waits is woken by an event. Failed assertions are explai
 ``pytest.register_assert_rewrite("channel_layers.conformance")``.
 """
 
+from channel_layers.conformance.bodies import BodyConformance
 from channel_layers.conformance.contents import ContentConformance
 from channel_layers.conformance.groups import GroupConformance
 from channel_layers.conformance.inboxes import InboxConformance
@@ -28,6 +29,7 @@ class LayerConformance(
     InboxConformance,
     GroupConformance,
     SlotConformance,
+    BodyConformance,
     RegistryConformance,
     TwinConformance,
 ):

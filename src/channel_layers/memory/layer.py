@@ -16,8 +16,9 @@ from msgspec import structs
 
 from channel_layers import names
 from channel_layers.base import BaseChannelLayer, Written
-from channel_layers.envelope import GROUP, JOIN, LEAVE, MESSAGE, Envelope, done
+from channel_layers.envelope import GROUP, JOIN, LEAVE, MESSAGE, Envelope, Piece, done
 from channel_layers.exceptions import ChannelFull
+from channel_layers.memory.body import MemoryBody
 from channel_layers.memory.inbox import MemoryInbox
 from channel_layers.memory.queues import Queues
 from channel_layers.memory.slot import MemorySlot, Waiter
@@ -49,6 +50,7 @@ class MemoryChannelLayer(BaseChannelLayer):
         self.queues = Queues(self._capacities, self.expiry, self.clock, self.losses)
         self.inboxes: dict[str, MemoryInbox] = {}
         self.groups: dict[str, dict[str, float]] = {}
+        self.bodies: dict[str, MemoryBody] = {}
         self.waiters: dict[MemorySlot, Waiter] = {}
         self.slots: set[MemorySlot] = set()
         self._processes: dict[str, Announcement] = {}
@@ -96,6 +98,33 @@ class MemoryChannelLayer(BaseChannelLayer):
                 name = names.inbox_name(kind, names.new_process_name())
             inbox = self.inboxes[name] = MemoryInbox(name, self)
             return inbox
+
+    def open_body(self, channel: str) -> MemoryBody:
+        """Return the writing end of the body for a reply channel whose beginning was sent."""
+        with self.lock:
+            body = self.bodies[channel] = MemoryBody(channel, self)
+            return body
+
+    def fetch_piece(self, channel: str, piece: Piece) -> bytes | None:
+        """Take a piece of a body away; the last one ends the body."""
+        with self.lock:
+            body = self.bodies.get(channel) if piece.more_content else self.bodies.pop(channel, None)
+        return body.fetch(piece.key) if body is not None else None
+
+    async def afetch_piece(self, channel: str, piece: Piece) -> bytes | None:
+        """As :meth:`fetch_piece`."""
+        return self.fetch_piece(channel, piece)
+
+    def close_body(self, channel: str, unread: Sequence[Piece] = ()) -> None:
+        """Say that nobody reads a body any more."""
+        with self.lock:
+            body = self.bodies.pop(channel, None)
+        if body is not None:
+            body.close()
+
+    async def aclose_body(self, channel: str, unread: Sequence[Piece] = ()) -> None:
+        """As :meth:`close_body`."""
+        self.close_body(channel, unread)
 
     def group_channels(self, group: str) -> list[str]:
         """Return the members of ``group``, those whose joins wait in an inbox included."""

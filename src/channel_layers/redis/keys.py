@@ -56,6 +56,10 @@ class Keys:
         """String: an entry too long to be in the stream itself."""
         return f"{self.stream(inbox)}entry:{key}"
 
+    def body(self, channel: str) -> str:
+        """List: how many bytes of a body were fetched, one token for each piece."""
+        return f"{self.prefix}{{body:{channel}}}"
+
     def group(self, group: str) -> str:
         """Hash: queues and inboxes that ``group`` reaches -> when that was last registered."""
         return f"{self.prefix}{{group:{group}}}"

@@ -13,13 +13,14 @@ from weakref import WeakSet
 
 from channel_layers import names
 from channel_layers.base import BaseChannelLayer, Written
-from channel_layers.envelope import Envelope
+from channel_layers.envelope import Envelope, Piece
 from channel_layers.exceptions import LayerUnavailable
 from channel_layers.inbox import Inbox
 from channel_layers.losses import Losses
 from channel_layers.receiver import Receiver
-from channel_layers.redis import census, liveness
+from channel_layers.redis import body, census, liveness
 from channel_layers.redis.address import Host, read_hosts
+from channel_layers.redis.body import RedisBody
 from channel_layers.redis.connections import Connections
 from channel_layers.redis.connector import Connector
 from channel_layers.redis.exchange import Exchange, Request
@@ -103,6 +104,26 @@ class RedisChannelLayer(BaseChannelLayer):
         self.say([inbox.opening()])
         self.local_inboxes[name] = inbox
         return inbox
+
+    def open_body(self, channel: str) -> RedisBody:
+        """Return the writing end of the body for a reply channel whose beginning was sent."""
+        return RedisBody(channel, self)
+
+    def fetch_piece(self, channel: str, piece: Piece) -> bytes | None:
+        """Take a piece of a body away."""
+        return self.connections.run(body.fetching(channel, piece, self))
+
+    async def afetch_piece(self, channel: str, piece: Piece) -> bytes | None:
+        """As :meth:`fetch_piece`."""
+        return await self.connections.arun(body.fetching(channel, piece, self))
+
+    def close_body(self, channel: str, unread: Sequence[Piece] = ()) -> None:
+        """Say that nobody reads a body any more."""
+        self.connections.run(body.closing(channel, unread, self))
+
+    async def aclose_body(self, channel: str, unread: Sequence[Piece] = ()) -> None:
+        """As :meth:`close_body`."""
+        await self.connections.arun(body.closing(channel, unread, self))
 
     def group_channels(self, group: str) -> list[str]:
         """Return the members of ``group``, asked of the processes that hold them."""

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import structs
 
-from channel_layers.envelope import DONE, EVENT, GROUP, JOIN, LEAVE, MESSAGE, Envelope
+from channel_layers.envelope import DONE, EVENT, GROUP, JOIN, LEAVE, MESSAGE, PIECE, Envelope
 from channel_layers.names import inbox_of
 from channel_layers.redis.keys import Keys
 from channel_layers.redis.protocol import pack
@@ -98,7 +98,7 @@ def batched(envelopes: Sequence[Envelope], answers: Mapping[int, object]) -> Bat
     batches = Batches()
     for envelope in envelopes:
         kind = envelope.kind
-        if kind == MESSAGE or kind == DONE or kind == EVENT:
+        if kind == MESSAGE or kind == DONE or kind == EVENT or kind == PIECE:
             inbox = inbox_of(envelope.target)
             letter = ALWAYS if inbox and kind == DONE else DIRECT
             batches.add(inbox or envelope.target, envelope, letter)

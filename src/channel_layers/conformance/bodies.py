@@ -1,0 +1,116 @@
+"""Conformance of bodies: pieces beside the inbox, a bounded number of bytes at a time."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from channel_layers import codec
+from channel_layers.base import BaseChannelLayer
+from channel_layers.body import PIECE_SIZE, ROOM
+from channel_layers.conformance.harness import Harness
+from channel_layers.envelope import MESSAGE, PIECE, Piece, read_piece
+from channel_layers.exceptions import ReaderGone
+from channel_layers.inbox import Inbox
+
+
+class BodyConformance(Harness):
+    """Bodies that go round an inbox."""
+
+    @pytest.fixture
+    def reply(self, inbox: Inbox) -> str:
+        """The reply channel of a request."""
+        return inbox.new_channel()
+
+    def pieces(self, inbox: Inbox, n: int) -> list[Piece]:
+        """Return the next ``n`` pieces that are named in ``inbox``."""
+        return [read_piece(envelope) for _, envelope in self.read(inbox, n) if envelope.kind == PIECE]
+
+    def test_pieces_arrive_in_order_with_the_messages(
+        self, layer: BaseChannelLayer, peer: BaseChannelLayer, inbox: Inbox, reply: str
+    ) -> None:
+        """Between the beginning and what follows; each is fetched once."""
+        peer.send(reply, {"n": 1})
+        body = peer.open_body(reply)
+        body.write(b"one", True, self.patience)
+        body.write(b"two", False, self.patience)
+        peer.send(reply, {"n": 2})
+        first, one, two, last = (envelope for _, envelope in self.read(inbox, 4))
+        assert [codec.decode(e.content) for e in (first, last) if e.kind == MESSAGE] == [{"n": 1}, {"n": 2}]
+        named = [read_piece(one), read_piece(two)]
+        assert [(piece.size, piece.more_content) for piece in named] == [(3, True), (3, False)]
+        assert [layer.fetch_piece(reply, piece) for piece in named] == [b"one", b"two"]
+        assert layer.fetch_piece(reply, named[0]) is None
+
+    def test_a_writer_waits_for_room(
+        self, layer: BaseChannelLayer, peer: BaseChannelLayer, inbox: Inbox, reply: str
+    ) -> None:
+        """No more than a bounded number of bytes waits, and everything arrives."""
+        data = [bytes([n]) * PIECE_SIZE for n in range(3 * ROOM // PIECE_SIZE)]
+        most = 0
+
+        def write() -> None:
+            body = peer.open_body(reply)
+            for n, piece in enumerate(data, 1):
+                body.write(piece, n < len(data), self.patience)
+
+        def fetch() -> list[bytes | None]:
+            nonlocal most
+            found: list[bytes | None] = []
+            waiting: list[Piece] = []
+            while len(found) < len(data):
+                waiting += self.pieces(inbox, 1)
+                most = max(most, sum(piece.size for piece in waiting))
+                found.append(layer.fetch_piece(reply, waiting.pop(0)))
+                while waiting and len(found) < len(data):
+                    found.append(layer.fetch_piece(reply, waiting.pop(0)))
+            return found
+
+        _, found = self.together(write, fetch)
+        assert found == data
+        assert most <= ROOM
+
+    def test_a_writer_gives_up_without_room(self, peer: BaseChannelLayer, inbox: Inbox, reply: str) -> None:
+        """After its time; a piece larger than all of the room is sent if nothing else waits."""
+        body = peer.open_body(reply)
+        body.write(bytes(2 * ROOM), True, 0.01)
+        with pytest.raises(TimeoutError, match="no room for a piece"):
+            body.write(b"x", False, 0.01)
+
+    def test_a_writer_learns_that_nobody_reads(
+        self, layer: BaseChannelLayer, peer: BaseChannelLayer, inbox: Inbox, reply: str
+    ) -> None:
+        """With its next piece, or while it waits for room."""
+        body = peer.open_body(reply)
+        body.write(bytes(ROOM), True, self.patience)
+
+        def write() -> None:
+            with pytest.raises(ReaderGone):
+                body.write(b"x", True, self.patience)
+
+        def close() -> None:
+            (piece,) = self.pieces(inbox, 1)
+            layer.close_body(reply, [piece])
+            assert layer.fetch_piece(reply, piece) is None
+
+        self.together(write, close)
+
+    def test_coroutines_write_and_fetch(
+        self, layer: BaseChannelLayer, peer: BaseChannelLayer, inbox: Inbox, reply: str
+    ) -> None:
+        """The twins do the same."""
+
+        async def main() -> None:
+            body = peer.open_body(reply)
+            await body.awrite(b"one", True, self.patience)
+            await body.awrite(b"two", True, self.patience)
+            named = [read_piece(envelope) for _, envelope in await inbox.areceive()]
+            while len(named) < 2:
+                named += [read_piece(envelope) for _, envelope in await inbox.areceive()]
+            assert await layer.afetch_piece(reply, named[0]) == b"one"
+            await layer.aclose_body(reply, named[1:])
+            with pytest.raises(ReaderGone):
+                await body.awrite(bytes(ROOM), True, self.patience)
+
+        asyncio.run(asyncio.wait_for(main(), self.patience))
