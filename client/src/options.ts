@@ -20,7 +20,7 @@ export interface Options {
   maxQueueSize: number;
   /** What binary messages arrive as. Default `"arraybuffer"`. */
   binaryType: BinaryType;
-  /** Decides whether a connection that was lost is made again; `undefined` leaves it to the close code. */
+  /** Whether a connection that was lost is made again; `undefined` leaves it to the code. Default the code decides. */
   shouldReconnect: (loss: Loss) => boolean | undefined;
 }
 

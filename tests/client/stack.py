@@ -85,6 +85,9 @@ from channels.exceptions import DenyConnection
 def ws_connect(message):
     if Path("closed").exists():
         raise DenyConnection("the door is closed")
+    if message["path"] == "/members/":
+        message.reply_channel.send({"accept": True})
+        return message.reply_channel.send({"close": 4401, "reason": "log in first"})
     Group("everybody").add(message.reply_channel)
 
 

@@ -179,6 +179,13 @@ def test_codes_of_the_application_are_final(stack: Stack, page: Page, code: int)
     wait_until(page, "socket.state === 'open'")
 
 
+def test_socket_that_is_accepted_to_be_closed(open_page: NewPage) -> None:
+    """A page is told why it may not stay, which a refused handshake cannot do, and stays away."""
+    page = open_page("/module/")
+    connect(page, "/members/", wait_for="closed")
+    assert [(event["type"], event["code"]) for event in page.evaluate("events")] == [("open", None), ("close", 4401)]
+
+
 def test_server_may_ask_for_time(page: Page) -> None:
     """After 1013 the socket comes back, and not before the time it was given."""
     connect(page, busyDelay=300, firstDelay=1)

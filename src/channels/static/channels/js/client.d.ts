@@ -28,7 +28,7 @@ export interface Options {
 	maxQueueSize: number;
 	/** What binary messages arrive as. Default `"arraybuffer"`. */
 	binaryType: BinaryType;
-	/** Decides whether a connection that was lost is made again; `undefined` leaves it to the close code. */
+	/** Whether a connection that was lost is made again; `undefined` leaves it to the code. Default the code decides. */
 	shouldReconnect: (loss: Loss) => boolean | undefined;
 }
 /** What a WebSocket sends: text, or bytes in one of the forms that browsers know. */
