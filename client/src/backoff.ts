@@ -1,7 +1,8 @@
 import { TRY_AGAIN_LATER } from "./codes.js";
 import type { Options } from "./options.js";
 
-const LONGEST_TIMER = 2 ** 31 - 1; // milliseconds; a longer one would end at once
+/** Milliseconds; a longer timer would end at once. */
+export const LONGEST_TIMER = 2 ** 31 - 1;
 const MOST_DOUBLINGS = 40; // more than a number of milliseconds needs, and far from Infinity
 
 /**

@@ -37,6 +37,8 @@ const DEFAULTS: Options = {
   shouldReconnect: () => undefined,
 };
 
+const NAMES = Object.keys(DEFAULTS);
+
 /**
  * Fills in what is not given.
  *
@@ -46,8 +48,7 @@ const DEFAULTS: Options = {
 export function complete(given: Partial<Options>): Options {
   const options: Options = { ...DEFAULTS };
   for (const [name, value] of Object.entries(given)) {
-    if (!(name in DEFAULTS))
-      console.warn(`channels: no option "${name}"; there are ${Object.keys(DEFAULTS).join(", ")}`);
+    if (!NAMES.includes(name)) console.warn(`channels: no option "${name}"; there are ${NAMES.join(", ")}`);
     else if (value !== undefined) Object.assign(options, { [name]: checked(name as keyof Options, value) });
   }
   return options;

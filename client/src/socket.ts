@@ -1,5 +1,5 @@
 import { type Address, resolve } from "./address.js";
-import { draw } from "./backoff.js";
+import { draw, LONGEST_TIMER } from "./backoff.js";
 import { ABNORMAL, isFinal, type Loss, NORMAL, RESTART, TRY_AGAIN_LATER } from "./codes.js";
 import { eventOf, type SocketEvents, type SocketEvent, type State, TypedTarget } from "./events.js";
 import { complete, type Options } from "./options.js";
@@ -172,7 +172,7 @@ export class ReconnectingWebSocket extends TypedTarget<SocketEvents> {
     socket.onmessage = ofThis(({ data }) => this.#emit("message", { data, json: () => JSON.parse(data) }));
     socket.onerror = ofThis(() => this.#emit("error", {}));
     socket.onclose = ofThis((event) => this.#lost(event));
-    this.#timer = setTimeout(() => this.#giveUp(socket), this.#options.connectTimeout);
+    this.#timer = setTimeout(() => this.#giveUp(socket), Math.min(LONGEST_TIMER, this.#options.connectTimeout));
     this.#enter("connecting");
   }
 

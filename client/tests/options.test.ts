@@ -23,7 +23,8 @@ test("numbers below 0, and what is no number, are refused", () => {
 });
 
 test("an option of another client is a warning that lists those that there are", () => {
-  complete({ debug: true } as object);
-  assert.equal(warnings.length, 1);
+  complete({ debug: true, constructor: WebSocket } as object);
+  assert.equal(warnings.length, 2);
+  assert.match(warnings[1]!, /no option "constructor"/);
   assert.match(warnings[0]!, /no option "debug"; there are firstDelay, maxDelay, .*shouldReconnect$/);
 });

@@ -218,6 +218,12 @@ test("an attempt without an answer is given up; what becomes of it later does no
   assert.deepEqual([told.length, socket.state, clock.pending], [before, "open", 0]);
 });
 
+test("an attempt may take for ever", () => {
+  make({ connectTimeout: Infinity });
+  clock.pass(2 ** 31 - 2);
+  assert.equal(FakeSocket.alive.length, 1);
+});
+
 test("a function gives the address of each attempt", () => {
   let since = 0;
   const { socket } = make({}, () => `/chat/?since=${since++}`);
