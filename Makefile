@@ -6,7 +6,7 @@ ARGS ?=
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help chat test bench coverage lint format types docs matrix dev clean
+.PHONY: help chat test bench coverage lint format types client docs matrix dev clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -31,6 +31,9 @@ format: dev ## let ruff mend what it can
 types: dev ## mypy, strict
 	$(BIN)/mypy
 
+client: ## the JavaScript client: types, tests, and that the built files are those of its sources
+	cd client && npm ci --ignore-scripts --silent && npm run --silent check
+
 docs: dev ## the documentation, into docs/_build/html; warnings are errors
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 
@@ -44,4 +47,4 @@ dev: ## .venv with everything the other commands need
 	@$(PYTHON) scripts/environment.py dev
 
 clean: ## remove what the commands made, except .venv
-	rm -rf build dist docs/_build htmlcov .coverage .coverage.* .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf build dist docs/_build htmlcov .coverage .coverage.* client/build .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
+from playwright.sync_api import Browser, Page, expect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.chapters import PYTHON, Chapter, finished, run
+from tests.chromium import launched
 from tests.documents import ROOT
 from tests.runserver import PATIENCE, receive, running
 
@@ -71,6 +74,43 @@ def test_user_is_known_until_logout(guide: Guide) -> None:
                 receive(client)
         assert closed.value.rcvd is not None
         assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4001, "logged out")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium; closed with the module, as Playwright's event loop runs until then."""
+    expect.set_options(timeout=PATIENCE * 1000)
+    with launched() as chromium:
+        yield chromium
+
+
+def test_page_stays_connected(guide: Guide, browser: Browser) -> None:
+    """What is said while the server is away is shown when it is back; a consumer's own code is the end."""
+    project = guide("javascript-client").until_served()
+    page = browser.new_page()
+    with running(project, "--noreload") as server:
+        port, url = server.port, server.url
+        page.goto(url)
+        state = page.locator("#state")
+        expect(state).to_have_text("Connected")
+        expect(page.locator("#now")).to_be_hidden()
+    expect(state).to_have_text(re.compile(r"^Back in \d+ s$"))
+    expect(page.locator("#now")).to_be_visible()
+    say(page, "still here")
+    with running(project, "--noreload", port=port):
+        page.locator("#now").dispatch_event("click")  # wherever it is: the page may have come back by itself
+        expect(state).to_have_text("Connected")
+        expect(page.locator("#said li")).to_have_text(["still here"])
+        say(page, "bye")
+        expect(state).to_have_text("Closed: bye")
+        expect(page.locator("#now")).to_be_hidden()
+    page.close()
+
+
+def say(page: Page, text: str) -> None:
+    """Enter a text into the form of the page, and send it."""
+    page.locator("#say input").fill(text)
+    page.locator("#say button").click()
 
 
 def test_request_is_answered_later(guide: Guide) -> None:

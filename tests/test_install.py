@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,13 +31,19 @@ NO_INDEX = re.compile(
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel, install it into a fresh virtual environment as the README says, and return its programs."""
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is published."""
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Path:
+    """Install the wheel into a fresh virtual environment as the README says, and return its programs."""
     directory = tmp_path_factory.mktemp("install")
     run(sys.executable, "-m", "venv", str(directory / "venv"))
     programs = directory / "venv/bin"
     [install] = steps("install")
-    command = shlex.split(install.source.replace("channels-relay", str(build_wheel(directory))))
+    command = shlex.split(install.source.replace("channels-relay", str(wheel)))
     install_from_index(str(programs / command[0]), *command[1:])
     return programs
 
@@ -128,6 +135,16 @@ def test_readme_has_about_twenty_lines() -> None:
     """What the README asks for fits into twenty lines."""
     assert sum(len(step.source.strip().splitlines()) for step in STEPS) <= 20
     assert {step.marker.partition(":")[0] for step in STEPS} == {"install", "file", "serve"}
+
+
+def test_wheel_has_what_is_no_python(wheel: Path) -> None:
+    """The files that pages load, as they are here."""
+    folder = ROOT / "src/channels/static"
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert files
+    with zipfile.ZipFile(wheel) as archive:
+        for path in files:
+            assert archive.read(f"channels/static/{path.relative_to(folder)}") == path.read_bytes()
 
 
 def test_readme_makes_an_echo(environment: Path, project: Path, tmp_path: Path) -> None:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from channel_layers.exceptions import InvalidContent
 from channel_layers.messages import check_reply
 from tests.chapters import PAGES, Chapter, finished
+from tests.chromium import launched
 from tests.runserver import PATIENCE, running
-from tests.services import require
 
 Read = Callable[[int], Chapter]
 
@@ -33,10 +33,9 @@ def read(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Read:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium."""
-    chromium = require("chromium")
     expect.set_options(timeout=PATIENCE * 1000)
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+    with launched() as chromium:
+        yield chromium
 
 
 @pytest.fixture

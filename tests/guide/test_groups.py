@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from playwright.sync_api import Browser, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page
 
+from tests.chromium import launched
 from tests.guide.project import start_project
 from tests.runserver import RunServer, receive, running
-from tests.services import require
 
 GROUPS = {
     "talk/consumers.py": """
@@ -56,15 +56,8 @@ socket.onopen = function() {
     socket.send("good evening");
 }
 """
-CHROMIUM = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-sync",
-    # A person is asked whether a blank page may reach this machine; without a window the answer would be no.
-    "--disable-features=LocalNetworkAccessChecks",
-]
+# A person is asked whether a blank page may reach this machine; without a window the answer would be no.
+NO_QUESTIONS = "--disable-features=LocalNetworkAccessChecks"
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +70,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunServer]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium."""
-    chromium = require("chromium")
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
+    with launched(NO_QUESTIONS) as chromium:
+        yield chromium
 
 
 class Tab:

@@ -1,6 +1,6 @@
 // A room's page: what is typed goes to the server, what the room says comes back.
 
-import { Connection } from "./connection.js";
+import { ReconnectingWebSocket } from "../channels/js/client.js";
 import * as messages from "./messages.js";
 import * as status from "./status.js";
 
@@ -15,13 +15,11 @@ const unsettled = new Map(); // key -> {text, sentAt} of our messages that the r
 const typists = new Map(); // nick -> the timer that forgets it
 let lastTyping = -TYPING_EVERY;
 
-const url = new URL(`/rooms/${room}/socket/?${new URLSearchParams({ nick })}`, location.href);
-url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-const connection = new Connection(url);
+const url = `/rooms/${room}/socket/?${new URLSearchParams({ nick })}`;
+const socket = new ReconnectingWebSocket(url, [], { maxDelay: 10_000 });
 
 const handlers = {
   hello({ history }) {
-    connection.settled();
     status.connected();
     messages.showHistory(() => history.forEach(settle));
     unsettled.forEach(send);
@@ -47,12 +45,13 @@ const handlers = {
   },
 };
 
-connection.addEventListener("frame", ({ detail: frame }) => {
+socket.addEventListener("message", (event) => {
+  const frame = event.json();
   status.codeVersion(frame.code);
   handlers[frame.type]?.(frame);
 });
 
-connection.addEventListener("away", ({ detail: delay }) => {
+socket.addEventListener("reconnecting", ({ delay }) => {
   status.away(delay);
   status.waiting(unsettled.size);
   unsettled.forEach((said, key) => messages.note(key, "waiting"));
@@ -74,10 +73,10 @@ composer.addEventListener("submit", (event) => {
 
 field.addEventListener("input", () => {
   if (performance.now() - lastTyping < TYPING_EVERY) return;
-  if (connection.send({ type: "typing" })) lastTyping = performance.now();
+  if (sendNow({ type: "typing" })) lastTyping = performance.now();
 });
 
-document.querySelector("#retry").addEventListener("click", () => connection.retry());
+document.querySelector("#retry").addEventListener("click", () => socket.open());
 
 for (const button of document.querySelectorAll("[data-copies]")) {
   button.addEventListener("click", () => copy(button, document.getElementById(button.dataset.copies)));
@@ -87,9 +86,14 @@ for (const button of document.querySelectorAll("[data-copies]")) {
 // a second time; its key lets the server save it once.
 function send(said, key) {
   said.sentAt = performance.now();
-  const sent = connection.send({ type: "message", key, text: said.text });
+  const sent = sendNow({ type: "message", key, text: said.text });
   messages.note(key, sent ? "sending" : "waiting");
   status.waiting(unsettled.size);
+}
+
+// Nothing is left to the socket's own queue: the greeting sends all that the room has not answered.
+function sendNow(frame) {
+  return socket.sendJSON(frame, { queue: false });
 }
 
 function settle(message) {
@@ -127,4 +131,3 @@ async function copy(button, line) {
 }
 
 field.focus({ preventScroll: true });
-connection.open();
