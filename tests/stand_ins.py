@@ -8,17 +8,30 @@ from typing import Any
 
 
 class ReplyChannel:
-    """Records ``(content, immediately)``; raises the next of ``refusals`` first, while there are any."""
+    """Records ``(content, immediately)``, and what goes round the inbox as ``pieces``: ``(data, more_content)``.
 
-    def __init__(self, refusals: Iterable[Exception] = ()) -> None:
+    Raises ``error`` in place of the piece after ``room`` others.
+    """
+
+    def __init__(self, room: int = 1000, error: Exception | None = None) -> None:
         self.name = "http.response.tests!1"
-        self.refusals = list(refusals)
         self.sent: list[tuple[dict[str, Any], bool]] = []
+        self.pieces: list[tuple[bytes, bool]] = []
+        self.timeouts: set[float] = set()
+        self._room = room
+        self._error = error
 
     def send(self, content: dict[str, Any], immediately: bool = False) -> None:
-        if self.refusals:
-            raise self.refusals.pop(0)
         self.sent.append((content, immediately))
+
+    def open_body(self) -> ReplyChannel:
+        return self
+
+    def write(self, data: bytes, more_content: bool, timeout: float) -> None:
+        if self._error is not None and len(self.pieces) == self._room:
+            raise self._error
+        self.pieces.append((data, more_content))
+        self.timeouts.add(timeout)
 
 
 class Layer:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from channel_layers.base import BaseChannelLayer
+from channel_layers.body import BodyWriter
 from channel_layers.envelope import Envelope
 from channel_layers.slot import Refused
 from channels.layers import DEFAULT_CHANNEL_LAYER, ChannelLayerWrapper, channel_layers
@@ -64,6 +65,10 @@ class Channel(_Sender):
         """As :meth:`send`; it leaves at once, behind what the consumer has sent before."""
         pending = running()
         await self._asend(self._envelope(content, pending), pending)
+
+    def open_body(self) -> BodyWriter:
+        """Return what writes the rest of a response of which more than the beginning is to be sent."""
+        return self._layer.open_body(self.name)
 
     def _envelope(self, content: Content, pending: Pending | None) -> Envelope:
         envelope = self._layer.message(self.name, content, pending.route if pending else "")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 import traceback
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from threading import Lock
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from django.conf import settings
 from django.core.handlers.base import BaseHandler
@@ -18,7 +17,8 @@ from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBad
 from django.http.response import HttpResponseBase, StreamingHttpResponse
 from django.urls import set_script_prefix
 
-from channel_layers.exceptions import ChannelFull
+from channel_layers.body import PIECE_SIZE, BodyWriter
+from channel_layers.exceptions import ReaderGone
 from channels.exceptions import RequestAborted, RequestTimeout, ResponseLater
 from channels.request import AsgiRequest, script_name_of
 
@@ -31,6 +31,9 @@ __all__ = ["AsgiHandler", "AsgiRequest", "ViewConsumer"]
 logger = logging.getLogger("django.request")
 
 Reply = dict[str, Any]
+
+BEGINNING: Final = 64 * 1024
+"""Bytes of a body that are messages like any other."""
 
 UNANSWERED = (ResponseLater, RequestAborted)
 """What a view raises when this handler is to send nothing."""
@@ -142,8 +145,9 @@ class AsgiHandler(BaseHandler):
 class ViewConsumer:
     """Consumer of ``http.request`` that answers with Django's views.
 
-    A response of one message leaves with the consumer's other sends. One of several leaves message by message, and
-    the consumer waits up to ``send_timeout`` seconds for room for each before it gives the response up.
+    A response of one message leaves with the consumer's other sends. Of a longer one the beginning leaves at once and
+    the rest goes round the inbox of its server (:mod:`channel_layers.body`), as fast as the client takes it; a client
+    that has gone ends it. Where nothing moves for ``send_timeout`` seconds it is given up.
     """
 
     handler_class: type[AsgiHandler] = AsgiHandler
@@ -166,34 +170,39 @@ class ViewConsumer:
         channel = message.reply_channel
         if channel is None:
             raise ValueError(f"a message on {message.channel_name!r} without reply channel cannot be answered")
-        try:
-            with closing(self.handler(message)) as replies:
-                self._send(channel, replies)
-        except ChannelFull as error:
-            path = message.content.get("path")
-            logger.error("Response to %s given up after %s s without room: %s", path, self.send_timeout, error)
+        answer = Answer(channel, self.send_timeout)
+        with closing(self.handler(message)) as replies, suppress(ReaderGone):
+            for reply in replies:
+                answer.send(reply)
 
-    def _send(self, channel: Channel, replies: Iterator[Reply]) -> None:
-        in_parts = False
-        for reply in replies:
-            in_parts = in_parts or reply.get("more_content", False)
-            if in_parts:
-                self._send_when_there_is_room(channel, reply)
-            else:
-                channel.send(reply)
 
-    def _send_when_there_is_room(self, channel: Channel, reply: Reply) -> None:
-        deadline = time.monotonic() + self.send_timeout
-        delay = 0.01
-        while True:
-            try:
-                channel.send(reply, immediately=True)
+class Answer:
+    """The messages of one response on their way to ``channel``."""
+
+    def __init__(self, channel: Channel, timeout: float) -> None:
+        self._channel = channel
+        self._timeout = timeout
+        self._size = 0
+        self._body: BodyWriter | None = None
+
+    def send(self, reply: Reply) -> None:
+        """Send the next message; raises what :meth:`channel_layers.body.BodyWriter.write` raises."""
+        content, more_content = reply["content"], reply["more_content"]
+        if self._body is None:
+            beginning = content[: BEGINNING - self._size]
+            content = content[len(beginning) :]
+            self._begin({**reply, "content": beginning, "more_content": more_content or bool(content)})
+            if not content:
                 return
-            except ChannelFull:
-                if time.monotonic() + delay > deadline:
-                    raise
-            time.sleep(delay)
-            delay = min(2 * delay, 1.0)
+            self._body = self._channel.open_body()
+        for start in range(0, len(content) or 1, PIECE_SIZE):
+            end = start + PIECE_SIZE
+            self._body.write(content[start:end], more_content or end < len(content), self._timeout)
+
+    def _begin(self, reply: Reply) -> None:
+        in_parts = self._size > 0 or reply["more_content"]
+        self._size += len(reply["content"])
+        self._channel.send(reply, immediately=in_parts)
 
 
 def encode_headers(response: HttpResponseBase) -> list[list[bytes]]:

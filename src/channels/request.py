@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
-from io import BytesIO
-from tempfile import SpooledTemporaryFile
-from typing import IO, TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from functools import lru_cache, partial
+from io import BufferedReader, BytesIO
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from django.conf import settings
 from django.http import HttpRequest, QueryDict, parse_cookie
 from django.utils.datastructures import MultiValueDict
 from django.utils.functional import cached_property
 
-from channels.exceptions import RequestAborted, RequestTimeout, ResponseLater
+from channels.exceptions import ResponseLater
+from channels.upload import FailedUpload, Upload
 
 if TYPE_CHECKING:
-    from channel_layers.receiver import Received
     from channels.message import Message
 
+BUFFER_SIZE = 64 * 1024
+"""Bytes that are read of a chunk at a time."""
 SCHEMES = {"ws": "http", "wss": "https"}
 """A handshake is a request of HTTP; so is its scheme to Django."""
 
@@ -27,10 +27,10 @@ SCHEMES = {"ws": "http", "wss": "https"}
 class AsgiRequest(HttpRequest):
     """The request that ``message`` carries.
 
-    The body is read from its channel when a view first asks for it, into memory up to
-    ``FILE_UPLOAD_MAX_MEMORY_SIZE`` bytes and into a temporary file beyond. Reading it raises
-    :exc:`~channels.exceptions.RequestTimeout` if a piece takes longer than ``body_receive_timeout`` seconds, and
-    :exc:`~channels.exceptions.RequestAborted` if the client has gone; both do so again at every further try.
+    A large body is read from its channel while the view reads it, as a file: it is nowhere as a whole unless the view
+    asks for that. Reading it raises :exc:`~channels.exceptions.RequestTimeout` if a chunk takes longer than
+    ``body_receive_timeout`` seconds, and :exc:`~channels.exceptions.RequestAborted` if the client has gone; both do so
+    again at every further try.
 
     Raises :exc:`UnicodeDecodeError` for a query string that is not UTF-8.
     """
@@ -48,7 +48,7 @@ class AsgiRequest(HttpRequest):
         self.resolver_match = None
         self._post_parse_error = False
         self._read_started = False
-        self._unreadable: Exception | None = None
+        self._upload_error: Exception | None = None
         self.script_name = script_name_of(content)
         self.path = content["path"]
         self.path_info = path_info_of(self.path, self.script_name)
@@ -106,44 +106,19 @@ class AsgiRequest(HttpRequest):
         """What Django reads the body from."""
         content = self.message.content
         beginning, channel = content.get("body") or b"", content.get("body_channel")
-        return self._spooled(beginning, channel) if channel else BytesIO(beginning)
+        if not channel:
+            return BytesIO(beginning)
+        if self._upload_error is not None:
+            return cast("IO[bytes]", FailedUpload(self._upload_error))
+        receive = partial(self.message.channel_layer.receive, [channel], block=True)
+        return BufferedReader(Upload(beginning, receive, self.body_receive_timeout, self._upload_failed), BUFFER_SIZE)
 
-    def _spooled(self, beginning: bytes, channel: str) -> IO[bytes]:
-        if self._unreadable is not None:
-            raise self._unreadable
-        spool = SpooledTemporaryFile(max_size=settings.FILE_UPLOAD_MAX_MEMORY_SIZE)  # noqa: SIM115 - close() does
-        try:
-            spool.write(beginning)
-            spool.writelines(self._chunks(channel))
-        except (RequestAborted, RequestTimeout) as error:
-            spool.close()
-            self._unreadable = error
-            # An error page that lists form fields finds none, rather than this error once more.
-            self._post, self._files = QueryDict(), MultiValueDict()
-            raise
-        spool.seek(0)
-        return spool
-
-    def _chunks(self, channel: str) -> Iterator[bytes]:
-        while True:
-            chunk = self._receive(channel)
-            if chunk.get("closed"):
-                raise RequestAborted
-            yield chunk.get("content") or b""
-            if not chunk.get("more_content"):
-                return
-
-    def _receive(self, channel: str) -> dict[str, Any]:
-        # The layer may come back early with nothing.
-        deadline = time.monotonic() + self.body_receive_timeout
-        remaining = self.body_receive_timeout
-        while True:
-            received: Received = self.message.channel_layer.receive([channel], block=True, timeout=remaining)
-            if received[1] is not None:
-                return received[1]
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                raise RequestTimeout
+    def _upload_failed(self, error: Exception) -> None:
+        """Let whoever asks for the body again get this error again, and an error page find no form rather than it."""
+        self._upload_error = error
+        self._post, self._files = QueryDict(), MultiValueDict()
+        self._read_started = False
+        self.__dict__.pop("_stream", None)  # Django closes it
 
 
 def script_name_of(content: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 import asyncio
 import logging
+import random
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from io import BytesIO
@@ -27,16 +28,15 @@ from django.views.decorators.csrf import csrf_exempt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channel_layers.exceptions import ChannelFull
-from channels import handler as handler_module
+from channel_layers.body import PIECE_SIZE
+from channel_layers.exceptions import ReaderGone
 from channels.exceptions import RequestAborted, RequestTimeout, ResponseLater
-from channels.handler import AsgiHandler, AsgiRequest, NoResponse, ViewConsumer
+from channels.handler import BEGINNING, AsgiHandler, AsgiRequest, NoResponse, ViewConsumer
 from tests.stand_ins import Layer, ReplyChannel, message
 
 View = Callable[..., Any]
 
 HTML = [[b"Content-Type", b"text/html; charset=utf-8"]]
-FULL = ChannelFull("http.response.tests!", 2, 2, 0.0, "capacity")
 
 
 class SmallHandler(AsgiHandler):
@@ -572,9 +572,9 @@ class Canned(AsgiHandler):
         return self.response()
 
 
-def consumer(response: Callable[[], HttpResponseBase]) -> ViewConsumer:
+def consumer(response: Callable[[], HttpResponseBase], chunk_size: int = 30) -> ViewConsumer:
     """Return a consumer that answers with ``response()``."""
-    kind = type("Kind", (Canned,), {"response": staticmethod(response)})
+    kind = type("Kind", (Canned,), {"response": staticmethod(response), "chunk_size": chunk_size})
     return type("Consumer", (ViewConsumer,), {"handler_class": kind})()  # type: ignore[no-any-return]  # made of strings
 
 
@@ -607,49 +607,69 @@ def test_consumer_needs_a_reply_channel() -> None:
         ViewConsumer()(message("http.request", {"path": "/"}))
 
 
-class Clock:
-    """Time that passes only in sleep."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.slept: list[float] = []
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Replace the handler's time."""
-    clock = Clock()
-    monkeypatch.setattr(handler_module, "time", clock)
-    return clock
+@pytest.mark.parametrize(
+    ("size", "beginning", "pieces"),
+    [
+        (BEGINNING, BEGINNING, []),
+        (BEGINNING + 1, BEGINNING, [1]),
+        (BEGINNING + PIECE_SIZE, BEGINNING, [PIECE_SIZE]),
+        (BEGINNING + 2 * PIECE_SIZE + 5, BEGINNING, [PIECE_SIZE, PIECE_SIZE, 5]),
+    ],
+)
+def test_a_large_response_goes_round_the_inbox(size: int, beginning: int, pieces: list[int]) -> None:
+    """All but its beginning, in pieces, whose last one says that it is."""
+    body, sent = random.Random(size).randbytes(size), request()
+    consumer(lambda: HttpResponse(body), AsgiHandler.chunk_size)(sent)
+    channel = sent.reply_channel
+    (reply, _), *others = channel.sent
+    assert (len(reply["content"]), reply["more_content"], others) == (beginning, bool(pieces), [])
+    assert [len(data) for data, _ in channel.pieces] == pieces
+    assert [more for _, more in channel.pieces] == [True] * (len(pieces) - 1) + [False] * bool(pieces)
+    assert b"".join([reply["content"], *(data for data, _ in channel.pieces)]) == body
 
 
-def test_full_channel_is_waited_for(clock: Clock) -> None:
-    """The consumer tries again after growing delays, and loses nothing."""
+def test_a_long_stream_goes_round_the_inbox() -> None:
+    """Once its beginning was sent part by part; each part leaves when it is there."""
+    part, sent = b"x" * 20_000, request()
+    consumer(lambda: StreamingHttpResponse([part] * 5), AsgiHandler.chunk_size)(sent)
+    channel = sent.reply_channel
+    assert [len(reply["content"]) for reply, _ in channel.sent] == [20_000, 20_000, 20_000, BEGINNING - 60_000]
+    assert all(immediately for _, immediately in channel.sent)
+    assert [(len(data), more) for data, more in channel.pieces] == [
+        (80_000 - BEGINNING, True),
+        (20_000, True),
+        (0, False),
+    ]
+
+
+def test_a_client_that_has_gone_ends_the_response() -> None:
+    """The stream is closed and the consumer has nothing to report."""
+    produced: list[int] = []
+    closed: list[bool] = []
+
+    def parts() -> Iterator[bytes]:
+        try:
+            for number in range(100):
+                produced.append(number)
+                yield bytes(BEGINNING)
+        finally:
+            closed.append(True)
+
     sent = request()
-    sent.reply_channel.refusals = [FULL] * 9
-    consumer(lambda: StreamingHttpResponse(["a", "b"]))(sent)
-    assert [reply["content"] for reply, _ in sent.reply_channel.sent] == [b"a", b"b", b""]
-    assert clock.slept == [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.0, 1.0]
+    sent.reply_channel = ReplyChannel(room=2, error=ReaderGone("its client has left"))
+    consumer(lambda: StreamingHttpResponse(parts()), AsgiHandler.chunk_size)(sent)
+    assert (len(produced), closed) == (4, [True])
 
 
-def test_response_without_room_is_given_up(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-    """After a minute the worker goes on; the response is closed, and the log has the path."""
+def test_a_response_that_does_not_move_is_given_up() -> None:
+    """After the time of the consumer; the file is closed, and the server is told that nothing more will come."""
     sent = request(path="/big/")
-    sent.reply_channel.refusals = [FULL] * 1000
-    file = BytesIO(b"x" * 100)
-    consumer(lambda: FileResponse(file))(sent)
-    assert sent.reply_channel.sent == []
-    assert 59 < clock.now <= 60
+    sent.reply_channel = ReplyChannel(room=1, error=TimeoutError("no room"))
+    file = BytesIO(bytes(BEGINNING + 3 * PIECE_SIZE))
+    with pytest.raises(TimeoutError):
+        consumer(lambda: FileResponse(file), AsgiHandler.chunk_size)(sent)
     assert file.closed
-    (record,) = caplog.records
-    assert record.message.startswith("Response to /big/ given up after 60.0 s without room: channel ")
+    assert sent.reply_channel.timeouts == {ViewConsumer.send_timeout}
 
 
 def test_handler_is_made_once_and_late() -> None:
