@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from daphne import access, events
+from daphne.backlog import Backlog
+from daphne.broadcast import Broadcast, data_frame
+from daphne.compression import Agreement
 from daphne.connection import LaneConnection
-from daphne.frames import (
-    Close,
-    Event,
-    Fail,
-    FrameParser,
-    Ping,
-    Pong,
-    binary_frame,
-    close_frame,
-    ping_frame,
-    pong_frame,
-    text_frame,
-)
+from daphne.frames import Close, Event, Fail, FrameParser, Ping, Pong, close_frame, ping_frame, pong_frame
 from daphne.lane import RECEIVE, Lane
+from daphne.pace import Rate
 
 if TYPE_CHECKING:
     from daphne.server import Server
 
 ABNORMAL: Final = 1006
 """Close code of a connection that ended without a close frame (RFC 6455 section 7.1.5)."""
+GOING_AWAY: Final = 1001
+TOO_SLOW: Final = 1013
+IN_TRANSPORT: Final = 64 * 1024
+"""Unsent bytes that are left to the transport; what is more waits where it can still be dropped."""
 
 
 class State(Enum):
@@ -47,22 +44,46 @@ class WebSocketConnection(LaneConnection):
     """A socket from its 101 until its last event is settled. State is plain fields, frame-aligned."""
 
     __slots__ = (
+        "_backlog",
         "_by",
         "_code",
+        "_deflater",
         "_heard",
+        "_idle_limit",
+        "_idle_since",
+        "_moved",
         "_opened",
         "_parser",
+        "_ping_at",
         "_pinged",
+        "_rate",
         "_reason",
         "_received",
         "_sent",
         "_state",
+        "_throttled",
     )
 
-    def __init__(self, server: Server, transport: asyncio.Transport, lane: Lane) -> None:
+    def __init__(
+        self, server: Server, transport: asyncio.Transport, lane: Lane, compression: Agreement | None = None
+    ) -> None:
         super().__init__(server, transport, lane)
         config = server.config
-        self._parser = FrameParser(config.max_frame_size, config.max_message_size, config.max_fragments)
+        self._parser = FrameParser(
+            config.max_frame_size,
+            config.max_message_size,
+            config.max_fragments,
+            compression.inflate_bits if compression else 0,
+            config.max_inflated_size,
+        )
+        self._deflater = server.deflaters.of(compression)
+        self._backlog: Backlog | None = None
+        self._rate = Rate(config.max_messages_per_second) if config.max_messages_per_second else None
+        self._throttled = False
+        self._idle_limit = server.idle_limits.of(lane.path)
+        self._idle_since = server.loop.time()
+        self._moved = 0
+        self._ping_at = 0.0
         self._state = State.OPEN
         self._opened = server.loop.time()
         self._heard = True
@@ -74,22 +95,20 @@ class WebSocketConnection(LaneConnection):
         self._by = ""
 
     def open(
-        self, head: bytes, content: dict[str, Any], pending: list[tuple[dict[str, Any], bool]], early: bytes
+        self, head: bytes, content: dict[str, Any], pending: list[tuple[dict[str, Any], Broadcast | None]], early: bytes
     ) -> None:
         """Send the 101, the accepting message, what waited for it, and read what came early."""
         self._transport.write(head)
         self._server.log(access.websocket_opened(self.lane.path, events.peer_of(self._transport)))
         opening = self._server.connections[self.channel]
         self._server.connections[self.channel] = self
-        self._server.made(self)
-        self._server.lost(opening)
-        self._transport.set_write_buffer_limits(high=self._server.config.max_write_size)
+        self._server.handed_over(opening, self)
+        self._transport.set_write_buffer_limits(high=min(IN_TRANSPORT, self._server.config.max_write_size))
         self._transport.set_protocol(self)
-        if self._server.config.ping_interval:
-            self._server.deadlines.within(self._server.config.ping_interval, self)
-        self.deliver(content, None, from_group=False)
-        for waited, from_group in pending:
-            self.deliver(waited, None, from_group)
+        self._watch()
+        self.deliver(content, None)
+        for waited, broadcast in pending:
+            self.deliver(waited, broadcast)
         if early:
             self.data_received(early)
 
@@ -98,26 +117,24 @@ class WebSocketConnection(LaneConnection):
     def data_received(self, data: bytes) -> None:
         """Handle bytes from the peer."""
         self._heard = True
-        for event in self._parser.receive_data(data):
+        received = self._parser.receive_data(data)
+        for event in received:
             if type(event) is str:
                 self._receive("text", event)
             elif type(event) is bytes:
                 self._receive("bytes", event)
             else:
                 self._control(event)
+        if self._rate is not None:
+            self._throttle(self._rate.take(self._server.loop.time(), len(received)))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is gone."""
         if not self._by:
             self._by = f"network ({exc})" if exc else "network (no close frame)"
         self._end()
+        self._server.admitted.leave(self._transport)
         self._server.lost(self)
-
-    def pause_writing(self) -> None:
-        """The client has not read ``max_write_size`` bytes: it gets a close frame, and nothing more is queued."""
-        limit = self._server.config.max_write_size
-        self._server.losses.count("slow client", f"{self.lane.path} is closed: its client left {limit} bytes unread")
-        self.close(1013, "too slow", f"server (client left {limit} bytes unread: max_write_size)")
 
     def _receive(self, key: str, message: str | bytes) -> None:
         if self._state is State.OPEN:  # not after our close frame (RFC 6455 section 1.4)
@@ -134,13 +151,34 @@ class WebSocketConnection(LaneConnection):
         elif isinstance(event, Pong):
             self._pinged = False
         elif isinstance(event, Ping) and self._state is State.OPEN:
-            self._transport.write(pong_frame(event.payload))
+            self._answer_ping(event.payload)
+
+    def _answer_ping(self, payload: bytes) -> None:
+        """Send a pong; a client that does not read gets one for its last ping alone (RFC 6455 section 5.5.3)."""
+        if self._backlog is None:
+            self._transport.write(pong_frame(payload))
+        else:
+            self._backlog.pong = pong_frame(payload)
+
+    def _throttle(self, seconds: float) -> None:
+        """Read nothing for a while: the client has sent more than it may."""
+        if seconds and not self._throttled and self._state is State.OPEN:
+            limit = self._server.config.max_messages_per_second
+            detail = f"{self.lane.path} is not read for {seconds:.2f} s: more than {limit} messages per second"
+            self._server.losses.count("throttled", f"{detail} (max_messages_per_second)")
+            self._throttled = True
+            self._pause_reading()
+            self._server.loop.call_later(seconds, self._end_throttle)
+
+    def _end_throttle(self) -> None:
+        self._throttled = False
+        self.reconsider_reading()
 
     def _closed_by_peer(self, close: Close) -> None:
         """Answer a close frame, or take the answer to ours (RFC 6455 section 7.1)."""
         if self._state is State.OPEN:
             self._by = "client"
-            self._transport.write(close_frame(close.code))
+            self._write_last(close_frame(close.code))
         self._code, self._reason = close.code, close.reason
         self._transport.close()
         self._end()
@@ -162,35 +200,99 @@ class WebSocketConnection(LaneConnection):
 
     def _close_failed(self) -> None:
         if not self._transport.is_closing():
-            self._transport.write(close_frame(self._code, self._reason))
+            self._write_last(close_frame(self._code, self._reason))
             self._transport.close()
         self._end()
 
     # -- to the peer -----------------------------------------------------------------------------------------------
 
-    def deliver(self, content: dict[str, Any], frame: bytes | None, from_group: bool) -> None:
+    def deliver(self, content: dict[str, Any], broadcast: Broadcast | None) -> None:
         """Send the data of a message, then act on its ``close``."""
         if self._state is not State.OPEN and self._state is not State.FAILING:
             return
-        if frame is None:
-            frame = data_frame(content)
+        if broadcast is None:
+            frame = data_frame(content, self._deflater)
+        else:
+            frame = broadcast.frame if self._deflater is None else broadcast.deflated(self._deflater)
         if frame is not None and not self._transport.is_closing():
-            self._sent += 1
-            self._transport.write(frame)
+            if self._backlog is None:
+                self._sent += 1
+                self._transport.write(frame)
+            else:
+                self._hold(frame, broadcast)
         close = content.get("close")
         if close:
-            by = "group message" if from_group else "consumer"
+            by = "consumer" if broadcast is None else "group message"
             self.close(1000 if close is True else close, content.get("reason") or "", by)
 
     def close(self, code: int, reason: str, by: str) -> None:
-        """Send a close frame and wait for the peer's."""
+        """Send a close frame behind what waits, and expect the peer's."""
         if self._state is not State.OPEN:
             return
         self._state = State.CLOSING
         self._by = by
-        self._transport.write(close_frame(code, reason))
+        self._write_last(close_frame(code, reason))
         self._resume_reading()
         self._limit_closing()
+
+    def _write_last(self, frame: bytes) -> None:
+        """Write a close frame, and before it whatever the client has not read yet."""
+        backlog, self._backlog = self._backlog, None
+        while backlog:
+            self._sent += 1
+            self._transport.write(backlog.pop())
+        self._transport.write(frame)
+
+    # -- a client that does not read -------------------------------------------------------------------------------
+
+    def pause_writing(self) -> None:
+        """The client is behind: from here on frames wait where they can still be dropped."""
+        if self._backlog is None and self._state in (State.OPEN, State.FAILING):
+            self._backlog = Backlog()
+
+    def resume_writing(self) -> None:
+        """The client has read: send it what waited, as far as it reads on."""
+        backlog, self._backlog = self._backlog, None
+        while backlog and not self._transport.is_closing():
+            self._sent += 1
+            self._transport.write(backlog.pop())
+            if self._backlog is not None:  # pause_writing() was called
+                self._backlog = backlog
+                return
+
+    def _hold(self, frame: bytes, broadcast: Broadcast | None) -> None:
+        """Let a frame wait; beyond ``max_write_size`` what may be dropped is dropped, or the client is closed."""
+        backlog, dropped = self._backlog, 0
+        assert backlog is not None
+        replaced = backlog.add(frame, broadcast)
+        limit, unsent = self._server.config.max_write_size, self._transport.get_write_buffer_size()
+        while unsent + backlog.size > limit and backlog.drop_oldest():
+            dropped += 1
+        if dropped or replaced:
+            self._count_dropped("dropped" if dropped else "coalesced", broadcast, dropped or 1)
+        if unsent + backlog.size > limit:
+            self._close_slow(limit)
+
+    def _count_dropped(self, how: str, broadcast: Broadcast | None, number: int) -> None:
+        group = f" of group {broadcast.group!r}" if broadcast else ""
+        detail = f"messages{group} were {how}: the client of {self.lane.path} does not read fast enough"
+        self._server.losses.count(f"{how} for a slow client", detail, number)
+
+    def _close_slow(self, limit: int) -> None:
+        """Send a close frame and nothing that waited: nobody would read it."""
+        self._backlog = None
+        self._server.losses.count("slow client", f"{self.lane.path} is closed: its client left {limit} bytes unread")
+        self.close(TOO_SLOW, "too slow", f"server (client left {limit} bytes unread: max_write_size)")
+
+    # -- time limits -----------------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        """Look after the peer from now on, as often as pings and the idle limit need it."""
+        now, config = self._server.loop.time(), self._server.config
+        self._ping_at = now + config.ping_interval if config.ping_interval else math.inf
+        first = min(self._ping_at, self._idle_at())
+        if first < math.inf:
+            self._server.deadlines.within(first - now, self)
 
     def _limit_closing(self) -> None:
         """Give the end ``close_timeout``, in place of the time to the next ping."""
@@ -198,25 +300,50 @@ class WebSocketConnection(LaneConnection):
         self._server.deadlines.within(self._server.config.close_timeout, self)
 
     def on_deadline(self, now: float) -> float | None:
-        """Look after a silent peer, or one that does not answer our close frame."""
-        config = self._server.config
+        """Look after a silent peer, an idle one, or one that does not answer our close frame."""
         if self._state is State.FAILING:  # what came before the fault takes too long
             self._close_failed()
             return None
         if self._state is not State.OPEN:
             self._transport.abort()
             return None
+        if self._is_idle(now):
+            self.close(GOING_AWAY, "idle", f"server (no message for {self._idle_limit:g} s: idle limit)")
+            return None
+        if now >= self._ping_at and not self._look_for_pong(now):
+            return None
+        return min(self._ping_at, self._idle_at())
+
+    def _look_for_pong(self, now: float) -> bool:
+        """Ping a silent peer; return ``False`` for one that has not answered the last ping: it is gone."""
+        config = self._server.config
         if self._heard or self._paused:  # while reading is paused no pong can be seen
             self._heard = self._pinged = False
-            return now + config.ping_interval
-        if self._pinged:
+            self._ping_at = now + config.ping_interval
+        elif not self._pinged:
+            self._pinged = True
+            self._ping_at = now + config.ping_timeout
+            self._transport.write(ping_frame(b""))
+        else:
             self._by = f"server (no pong for {config.ping_timeout:g} s)"
             self._state = State.CLOSING
             self._transport.abort()
-            return None
-        self._pinged = True
-        self._transport.write(ping_frame(b""))
-        return now + config.ping_timeout
+            return False
+        return True
+
+    def _is_idle(self, now: float) -> bool:
+        """Return whether no message has gone either way for too long; counters are compared, nothing is timed."""
+        moved = self._received + self._sent
+        if moved != self._moved:
+            self._moved, self._idle_since = moved, now
+        return bool(self._idle_limit) and now - self._idle_since >= self._idle_limit
+
+    def _idle_at(self) -> float:
+        """Return when to look whether the socket is idle: four times within the limit."""
+        if not self._idle_limit:
+            return math.inf
+        now = self._server.loop.time()
+        return min(now + self._idle_limit / 4, self._idle_since + self._idle_limit)
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
@@ -243,13 +370,4 @@ class WebSocketConnection(LaneConnection):
         """The socket was accepted before its connect consumer finished; whatever its end, it stays open."""
 
     def _may_read(self) -> bool:
-        return self._state in (State.OPEN, State.CLOSING)
-
-
-def data_frame(content: dict[str, Any]) -> bytes | None:
-    """Return the ``text`` or ``bytes`` of a message as a frame, or ``None`` if it has neither."""
-    text = content.get("text")
-    if text is not None:
-        return text_frame(text)
-    data = content.get("bytes")
-    return binary_frame(data) if data is not None else None
+        return self._state is State.CLOSING or (self._state is State.OPEN and not self._throttled)

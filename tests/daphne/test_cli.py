@@ -20,7 +20,6 @@ import pytest
 import daphne
 from channel_layers.memory import MemoryChannelLayer
 from daphne.cli import (
-    LIMITS,
     WITHOUT_MEANING,
     configured,
     dashed,
@@ -30,7 +29,7 @@ from daphne.cli import (
     make_parser,
     show_logs,
 )
-from daphne.config import Config
+from daphne.config import LIMITS, Config
 from daphne.endpoints import Inherited, Tcp, Unix
 from tests.runserver import PATIENCE, STARTING, RunServer, free_port, write_files
 
@@ -130,9 +129,9 @@ def parsed(*arguments: str) -> Any:
 def test_every_limit_is_an_option(name: str) -> None:
     """In both spellings, with the type of the configuration, and with its docstring as help."""
     for option in (f"--{name}", "--" + name.replace("_", "-")):
-        options = given_options(parsed(option, "7"))
-        assert getattr(Config(**options), name) == 7
-        assert options == {name: 7}
+        options = given_options(parsed(option, "9"))
+        assert getattr(Config(**options), name) == 9
+        assert options == {name: 9}
 
 
 def test_limits_are_the_numbers_of_the_configuration() -> None:

@@ -109,9 +109,9 @@ class Site:
         self.port = port
         self.log = log
 
-    def connect(self, path: str = "/chat") -> connect:
+    def connect(self, path: str = "/chat", compression: str | None = None) -> connect:
         """Open a WebSocket as an ordinary client does, without a proxy."""
-        return connect(f"ws://127.0.0.1:{self.port}{path}", proxy=None)
+        return connect(f"ws://127.0.0.1:{self.port}{path}", proxy=None, compression=compression)
 
     async def seen(self, channel: str, number: int) -> list[dict[str, Any]]:
         """Wait for messages that the worker is given."""
@@ -142,7 +142,8 @@ async def running(**options: Any) -> AsyncIterator[Site]:
     finally:
         await server.stop()
         await asyncio.to_thread(worker.stop)
-    assert (server.handshakes, server.bodies_size, server.paused) == (0, 0, {})
+    assert (len(server.handshakes), server.bodies_size, server.paused) == (0, 0, {})
+    assert server.admitted.count == 0
 
 
 @pytest.fixture(params=[uvloop.new_event_loop, asyncio.new_event_loop], ids=["uvloop", "asyncio"])

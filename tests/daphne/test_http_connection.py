@@ -579,7 +579,7 @@ async def test_a_refusal_that_comes_late_is_ignored() -> None:
         client.lose()
         connection.refused(job.envelope, RuntimeError("late"))
         connection.lost(job.envelope)
-        connection.deliver(OK, None, False)
+        connection.deliver(OK, None)
         assert client.written == b""
 
 
@@ -640,13 +640,13 @@ async def test_a_page_that_only_debug_lets_in_is_logged(caplog: pytest.LogCaptur
 
 async def test_one_handshake_too_many_is_refused_without_asking() -> None:
     """The limit counts those that wait for a decision; the line names it."""
-    async with serving(max_handshakes=1) as rig:
+    async with serving(max_handshakes=1, max_waiting_handshakes=0) as rig:
         rig.handshake()
         second = rig.handshake()
         assert (await answer(second)).status == 503
-        assert rig.lines == [
-            "WS REFUSED /chat 503 [192.0.2.7:50001]: 1 handshakes wait for a decision already (max_handshakes)"
-        ]
+        [line] = rig.lines
+        reason = "1 handshakes wait for a decision already (max_handshakes), 0 for their turn (max_waiting_handshakes)"
+        assert line == f"WS REFUSED /chat 503 [192.0.2.7:50001]: {reason}"
 
 
 async def test_a_handshake_may_follow_requests_on_one_connection() -> None:

@@ -405,6 +405,7 @@ async def client_is_slow(rig: Rig, socket: Socket) -> None:
     """Leave everything unread."""
     socket.transport.stalled = True
     rig.layer.send(socket.channel, {"bytes": bytes(70_000)})
+    rig.layer.send(socket.channel, {"text": "one more"})
     await elapse(6)
 
 
@@ -412,6 +413,7 @@ async def client_was_slow(rig: Rig, socket: Socket) -> None:
     """Read on once the close frame is there, and answer it."""
     socket.transport.stalled = True
     rig.layer.send(socket.channel, {"bytes": bytes(70_000)})
+    rig.layer.send(socket.channel, {"text": "one more"})
     await idle()
     socket.send(CLOSE, close(1013))
 
