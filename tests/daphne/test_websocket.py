@@ -6,11 +6,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from websockets.extensions.permessage_deflate import PerMessageDeflate
+from websockets.frames import Frame as PeerFrame
+from websockets.streams import StreamReader
 
 from channel_layers.envelope import AGAIN, LOST, RAISED, UNROUTED
 from tests.daphne.serving import CONNECT, DISCONNECT, RECEIVE, Job, Rig, Socket, serving
 from tests.daphne.virtual_time import elapse, idle
-from tests.daphne.wire import BINARY, CLOSE, PING, PONG, TEXT, Frame, close, frame, text
+from tests.daphne.wire import BINARY, CLOSE, PING, PONG, TEXT, Frame, close, frame, read_frames, text
 
 
 async def echo(rig: Rig) -> Job:
@@ -299,6 +302,301 @@ async def test_a_close_is_heard_though_the_lane_is_full() -> None:
             heard.append(job.content.get("text"))
             job.end()
         assert heard == ["a", "b", None]
+
+
+# -- a client that does not read ---------------------------------------------------------------------------------------
+
+BEHIND: dict[str, Any] = {"max_write_size": 100_000}
+"""Beyond 64 KiB in the transport a socket is behind; beyond this something has to go."""
+POLICIES: dict[str, Any] = {**BEHIND, "write_policies": (("price-*", "coalesce"), ("cursor", "drop-oldest"))}
+
+
+async def stalled(rig: Rig, *groups: str) -> Socket:
+    """Return a socket whose client has left 70,000 bytes unread."""
+    socket = await rig.open(*groups)
+    socket.transport.stalled = True
+    rig.layer.send(socket.channel, {"bytes": bytes(70_000)})
+    await idle()
+    assert [frame.payload for frame in socket.frames()] == [bytes(70_000)]
+    return socket
+
+
+async def test_what_is_sent_to_a_client_that_is_behind_waits_in_order() -> None:
+    """Its own messages and those of its groups leave as soon as it reads, counted then."""
+    async with serving(**BEHIND) as rig:
+        socket = await stalled(rig, "all")
+        for number in range(3):
+            rig.layer.send(socket.channel, {"text": f"own {number}"})
+            rig.layer.send_group("all", {"text": f"all {number}"})
+        await idle()
+        assert socket.frames() == []
+        socket.transport.drain()
+        assert socket.texts() == [f"{whose} {number}" for number in range(3) for whose in ("own", "all")]
+        socket.send(CLOSE, close(1000))
+        assert rig.lines[-1].endswith(", in 0 out 7")
+        (await rig.job(DISCONNECT)).end()
+
+
+async def test_a_client_that_reads_a_little_gets_a_little() -> None:
+    """What fills the transport again leaves the rest waiting, in order."""
+    async with serving(max_write_size=10**6) as rig:
+        socket = await stalled(rig)
+        for number in range(10):
+            rig.layer.send(socket.channel, {"text": str(number) * 40_000})
+        await idle()
+        seen: list[str] = []
+        while len(seen) < 10:
+            socket.transport.drain()
+            texts = socket.texts()
+            assert 1 <= len(texts) <= 2
+            seen += texts
+        assert seen == [str(number) * 40_000 for number in range(10)]
+
+
+async def test_one_message_may_be_larger_than_the_limit() -> None:
+    """It is what waits that is limited: a client that reads gets it, and the next one after it."""
+    async with serving(max_write_size=1000) as rig:
+        socket = await rig.open()
+        socket.transport.stalled = True
+        rig.layer.send(socket.channel, {"bytes": bytes(50_000)})
+        await idle()
+        socket.transport.drain()
+        rig.layer.send(socket.channel, {"text": "next"})
+        await idle()
+        assert [frame.payload for frame in socket.frames()] == [bytes(50_000), b"next"]
+
+
+async def test_beyond_the_limit_a_slow_client_is_closed() -> None:
+    """With 1013 and without what waited: nobody would read it. It is counted and logged."""
+    async with serving(**BEHIND) as rig:
+        socket = await stalled(rig)
+        for _ in range(4):
+            rig.layer.send(socket.channel, {"bytes": bytes(10_000)})
+        await idle()
+        assert socket.frames() == [(CLOSE, close(1013, "too slow"))]
+        assert rig.server.losses.counts["slow client"] == 1
+        await elapse(6)
+        assert "1006 by server (client left 100000 bytes unread: max_write_size)" in rig.lines[-1]
+        (await rig.job(DISCONNECT)).end()
+
+
+async def test_of_a_coalescing_group_the_newest_message_waits() -> None:
+    """Each group has one; what was replaced is counted, and the client stays."""
+    async with serving(**POLICIES) as rig:
+        socket = await stalled(rig, "price-a", "price-b")
+        for number in range(1000):
+            rig.layer.send_group("price-a", {"text": f"a {number} " + "x" * 1000})
+            rig.layer.send_group("price-b", {"text": f"b {number} " + "x" * 1000})
+            await idle()
+        rig.layer.send(socket.channel, {"text": "own 1000 "})
+        await idle()
+        socket.transport.drain()
+        assert [text[:6] for text in socket.texts()] == ["a 999 ", "b 999 ", "own 10"]
+        assert rig.server.losses.counts == {"coalesced for a slow client": 2 * 999}
+
+
+async def test_of_a_dropping_group_the_oldest_messages_go() -> None:
+    """As many as are needed for the newest; what was sent to the socket itself stays."""
+    async with serving(**POLICIES) as rig:
+        socket = await stalled(rig, "cursor")
+        rig.layer.send(socket.channel, {"text": "own"})
+        for number in range(10):
+            rig.layer.send_group("cursor", {"text": f"{number}" + "x" * 9000})
+        await idle()
+        socket.transport.drain()
+        assert [text[:3] for text in socket.texts()] == ["own", "7xx", "8xx", "9xx"]
+        assert rig.server.losses.counts == {"dropped for a slow client": 7}
+
+
+async def test_where_nothing_may_be_dropped_the_client_is_closed_all_the_same() -> None:
+    """Policies are for their groups: the socket's own messages are never dropped."""
+    async with serving(**POLICIES) as rig:
+        socket = await stalled(rig, "cursor")
+        rig.layer.send_group("cursor", {"text": "x" * 9000})
+        for _ in range(4):
+            rig.layer.send(socket.channel, {"text": "x" * 9000})
+        await idle()
+        assert socket.frames() == [(CLOSE, close(1013, "too slow"))]
+        counts = rig.server.losses.counts
+        assert (counts["dropped for a slow client"], counts["slow client"]) == (1, 1)
+
+
+async def test_a_close_comes_behind_what_waits() -> None:
+    """A consumer that says something and closes is understood by a slow client, too."""
+    async with serving(**BEHIND) as rig:
+        socket = await stalled(rig)
+        rig.layer.send(socket.channel, {"text": "bye", "close": 4000})
+        await idle()
+        assert socket.frames() == [(TEXT, b"bye"), (CLOSE, close(4000))]
+        socket.transport.drain()
+
+
+async def test_a_client_that_does_not_read_gets_one_pong() -> None:
+    """For its last ping: a flood of them fills no buffer (RFC 6455, section 5.5.3)."""
+    async with serving(**BEHIND) as rig:
+        socket = await stalled(rig)
+        for number in range(10_000):
+            socket.send(PING, b"%d" % number)
+        assert socket.frames() == []
+        socket.transport.drain()
+        assert socket.frames() == [(PONG, b"9999")]
+
+
+# -- a client that sends too much --------------------------------------------------------------------------------------
+
+
+async def test_a_client_above_its_rate_is_not_read_for_a_while() -> None:
+    """Nothing is dropped and nothing closed: its TCP waits, and it is read again when its time has come."""
+    async with serving(max_messages_per_second=10, max_lane_messages=1000) as rig:
+        socket = await rig.open()
+        began, said = rig.server.loop.time(), 0
+        while said < 50:
+            while socket.transport.reading:
+                socket.say(str(said))
+                said += 1
+            await elapse(0.05)
+        assert 3.8 <= rig.server.loop.time() - began <= 4.5
+        assert rig.server.losses.counts["throttled"] >= 10
+        heard: list[str] = []
+        while rig.depth(RECEIVE):
+            job = await rig.job(RECEIVE)
+            heard += [content["text"] for content in job.contents]
+            job.end()
+            await idle()
+        assert heard == [str(number) for number in range(said)]
+
+
+async def test_control_frames_count_as_messages_do() -> None:
+    """A flood of pings is slowed down, and pongs come for those that were read."""
+    async with serving(max_messages_per_second=10) as rig:
+        socket = await rig.open()
+        socket.transport.feed(frame(PING) * 20)
+        assert not socket.transport.reading
+        assert len(socket.frames()) == 20
+        await elapse(0.9)
+        assert not socket.transport.reading
+        await elapse(0.2)
+        assert socket.transport.reading
+
+
+async def test_a_close_is_heard_by_a_client_above_its_rate() -> None:
+    """When we close, its answer has to be read, and the end of its wait changes nothing any more."""
+    async with serving(max_messages_per_second=1) as rig:
+        socket = await rig.open()
+        socket.transport.feed(text("a") * 3)
+        assert not socket.transport.reading
+        rig.layer.send(socket.channel, {"close": True})
+        await idle()
+        assert socket.transport.reading
+        socket.send(CLOSE, close(1000))
+        await elapse(5)
+        for channel in (RECEIVE, RECEIVE, DISCONNECT):
+            (await rig.job(channel)).end()
+
+
+# -- a client with nothing to say --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options", [{"idle_timeout": 60}, {"idle_timeouts": (("^/chat", 60),), "ping_interval": 0}], ids=["all", "by path"]
+)
+async def test_an_idle_socket_is_closed(options: dict[str, Any]) -> None:
+    """Pings and pongs keep it alive as a connection, not as a conversation; the log says which limit it was."""
+    async with serving(**options) as rig:
+        socket = await rig.open()
+        for _ in range(11):
+            await elapse(5)
+            socket.send(PONG)
+        assert not any(opcode == CLOSE for opcode, _ in socket.frames())
+        await elapse(6)
+        assert socket.frames()[-1] == (CLOSE, close(1001, "idle"))
+        socket.send(CLOSE, close(1001))
+        assert " 1001 by server (no message for 60 s: idle limit) after " in rig.lines[-1]
+        (await rig.job(DISCONNECT)).end()
+
+
+@pytest.mark.parametrize("direction", ["in", "out"])
+async def test_a_message_either_way_keeps_a_socket(direction: str) -> None:
+    """It is closed when none has come for the limit, at most a quarter of it later."""
+    async with serving(idle_timeout=60) as rig:
+        socket = await rig.open("all")
+        for _ in range(10):
+            await elapse(50)
+            if direction == "in":
+                socket.say("still here")
+                (await rig.job(RECEIVE)).end()
+            else:
+                rig.layer.send_group("all", {"text": "still there"})
+            socket.send(PONG)
+        socket.frames()
+        for _ in range(15):
+            await elapse(5)
+            socket.send(PONG)
+        assert socket.frames()[-1] == (CLOSE, close(1001, "idle"))
+
+
+async def test_other_paths_have_their_own_limit() -> None:
+    """0 is none."""
+    async with serving(idle_timeout=10, idle_timeouts=(("^/chat", 0),), ping_interval=0) as rig:
+        socket = await rig.open()
+        await elapse(3600)
+        assert socket.frames() == []
+
+
+# -- compression -------------------------------------------------------------------------------------------------------
+
+OFFER = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
+
+
+async def test_compression_is_used_where_it_is_offered() -> None:
+    """What comes compressed is heard, what is long enough is sent compressed, and a broadcast to each in its way."""
+    async with serving() as rig:
+        transport = rig.handshake("/chat", OFFER)
+        job = await rig.job(CONNECT)
+        job.join("all")
+        job.end()
+        await idle()
+        answer = transport.take()
+        assert b"Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover;" in answer
+        plain = await rig.open("all")
+        transport.feed(frame(0x40 | TEXT, bytes.fromhex("f248cdc9c90700")))
+        job = await rig.job(RECEIVE)
+        assert job.content["text"] == "Hello"
+        job.end({"text": "short"}, {"text": "long " * 100})
+        rig.layer.send_group("all", {"text": "for all " * 100})
+        await idle()
+        assert plain.texts() == ["for all " * 100]
+        expected = [b"short", b"long " * 100, b"for all " * 100]
+        sent = transport.take()
+        assert inflated(sent) == expected
+        assert len(sent) < sum(map(len, expected)) / 5
+
+
+def inflated(data: bytes) -> list[bytes]:
+    """Return the payloads of frames of the server, as another implementation reads them."""
+    reader = StreamReader()
+    reader.feed_data(data)
+    found = []
+    while reader.buffer:
+        parsing = PeerFrame.parse(reader.read_exact, mask=False, extensions=[PerMessageDeflate(True, True, 12, 12)])
+        with pytest.raises(StopIteration) as done:
+            next(parsing)
+        found.append(bytes(done.value.value.data))
+    return found
+
+
+@pytest.mark.parametrize("options", [{"compression_level": 0}, {}], ids=["switched off", "not offered"])
+async def test_without_agreement_a_compressed_message_is_an_error(options: dict[str, Any]) -> None:
+    """The handshake says nothing of it, and reserved bits close the socket."""
+    async with serving(**options) as rig:
+        transport = rig.handshake("/chat", *([OFFER] if options else []))
+        (await rig.job(CONNECT)).end()
+        await idle()
+        assert b"Sec-WebSocket-Extensions" not in transport.take()
+        transport.feed(frame(0x40 | TEXT, b"\x00"))
+        await idle()
+        assert read_frames(transport.take())[0].payload[:2] == close(1002)
+        (await rig.job(DISCONNECT)).end()
 
 
 # -- control frames ----------------------------------------------------------------------------------------------------
