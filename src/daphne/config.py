@@ -51,8 +51,8 @@ class Config:
     """Payload of one frame; more closes the socket with 1009."""
     max_message_size: int = 1 * MIB
     """Payload of one message after reassembly, as it was sent; more closes the socket with 1009."""
-    max_inflated_size: int = 1 * MIB
-    """One message that came compressed, after inflating; more closes the socket with 1009."""
+    max_inflated_size: int = 0
+    """One message that came compressed, after inflating; more closes with 1009. 0: as ``max_message_size``."""
     max_fragments: int = 1024
     """Frames of one message; more closes the socket with 1008."""
     handshake_timeout: float = 20.0

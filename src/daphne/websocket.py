@@ -23,6 +23,8 @@ ABNORMAL: Final = 1006
 """Close code of a connection that ended without a close frame (RFC 6455 section 7.1.5)."""
 GOING_AWAY: Final = 1001
 TOO_SLOW: Final = 1013
+LINGER: Final = 0.1
+"""Seconds without a byte after which a peer that broke the protocol is taken to have stopped."""
 IN_TRANSPORT: Final = 64 * 1024
 """Unsent bytes that are left to the transport; what is more waits where it can still be dropped."""
 
@@ -74,7 +76,7 @@ class WebSocketConnection(LaneConnection):
             config.max_message_size,
             config.max_fragments,
             compression.inflate_bits if compression else 0,
-            config.max_inflated_size,
+            config.max_inflated_size or config.max_message_size,
         )
         self._deflater = server.deflaters.of(compression)
         self._backlog: Backlog | None = None
@@ -133,6 +135,7 @@ class WebSocketConnection(LaneConnection):
         if not self._by:
             self._by = f"network ({exc})" if exc else "network (no close frame)"
         self._end()
+        self._server.deadlines.cancel(self)
         self._server.admitted.leave(self._transport)
         self._server.lost(self)
 
@@ -182,6 +185,7 @@ class WebSocketConnection(LaneConnection):
         self._code, self._reason = close.code, close.reason
         self._transport.close()
         self._end()
+        self._limit_closing()
 
     def _fail(self, fail: Fail) -> None:
         if self._state is not State.OPEN:
@@ -199,10 +203,33 @@ class WebSocketConnection(LaneConnection):
             self._close_failed()
 
     def _close_failed(self) -> None:
-        if not self._transport.is_closing():
-            self._write_last(close_frame(self._code, self._reason))
-            self._transport.close()
+        if self._transport.is_closing():
+            self._end()
+            return
+        self._write_last(close_frame(self._code, self._reason))
         self._end()
+        self._linger()
+
+    def _linger(self) -> None:
+        """Read on and forget it while the peer sends (RFC 6455 section 7.1.1).
+
+        To close with bytes unread would reset the connection, and the close frame might never be seen.
+        """
+        self._resume_reading()
+        self._heard = False
+        self._ping_at = self._server.loop.time() + self._server.config.close_timeout
+        self._server.deadlines.within(LINGER, self)
+
+    def _end_lingering(self, now: float) -> float | None:
+        """Close once nothing came for a moment, or it has taken long enough; cut what the peer leaves unread."""
+        if self._transport.is_closing():
+            self._transport.abort()
+            return None
+        if self._heard and now < self._ping_at:
+            self._heard = False
+            return now + LINGER
+        self._transport.close()
+        return now + self._server.config.close_timeout
 
     # -- to the peer -----------------------------------------------------------------------------------------------
 
@@ -304,7 +331,9 @@ class WebSocketConnection(LaneConnection):
         if self._state is State.FAILING:  # what came before the fault takes too long
             self._close_failed()
             return None
-        if self._state is not State.OPEN:
+        if self._state is State.CLOSED:
+            return self._end_lingering(now)
+        if self._state is State.CLOSING:
             self._transport.abort()
             return None
         if self._is_idle(now):

@@ -543,6 +543,37 @@ async def test_other_paths_have_their_own_limit() -> None:
         assert socket.frames() == []
 
 
+# -- a peer that is not to be trusted with the end ---------------------------------------------------------------------
+
+
+async def test_who_breaks_the_protocol_and_goes_on_sending_is_heard_out_for_a_moment() -> None:
+    """What comes is forgotten, and the close frame arrives; not longer than close_timeout."""
+    async with serving(close_timeout=2) as rig:
+        socket = await rig.open()
+        socket.transport.feed(b"\x81\x01a")
+        assert socket.frames() == [(CLOSE, close(1002, "frames of a client must be masked"))]
+        (await rig.job(DISCONNECT)).end()
+        began = rig.server.loop.time()
+        while not socket.transport.is_closing():
+            socket.say("and on and on")
+            await elapse(0.05)
+        assert 1.9 <= rig.server.loop.time() - began <= 2.6
+        assert await rig.is_quiet()
+
+
+async def test_who_closes_and_leaves_the_answer_unread_is_cut() -> None:
+    """A closed connection holds its unsent bytes for close_timeout and no longer."""
+    async with serving(close_timeout=2) as rig:
+        socket = await rig.open()
+        socket.transport.close = lambda: None  # type: ignore[method-assign]  # as with bytes that do not leave
+        socket.send(CLOSE, close(1000))
+        (await rig.job(DISCONNECT)).end()
+        socket.transport.fail()
+        await elapse(3)
+        assert socket.transport.aborted
+        socket.transport.lose()
+
+
 # -- compression -------------------------------------------------------------------------------------------------------
 
 OFFER = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
@@ -731,6 +762,26 @@ async def text_is_none(rig: Rig, socket: Socket) -> None:
     socket.send(TEXT, b"\xff")
 
 
+async def member_is_closed(rig: Rig, socket: Socket) -> None:
+    """Close the socket by a message to its group; the client answers."""
+    rig.layer.send_group("all", {"close": 4000, "reason": "over"})
+    await idle()
+    socket.send(CLOSE, close(4000, "over"))
+
+
+async def reserved_bits_are_set(rig: Rig, socket: Socket) -> None:
+    """Send reserved bits on a connection without compression, as a compressed message would have."""
+    socket.send(0x40 | TEXT, b"\x00")
+
+
+async def socket_is_idle(rig: Rig, socket: Socket) -> None:
+    """Answer pings and say nothing."""
+    while (CLOSE, close(1001, "idle")) not in socket.frames():
+        await elapse(2)
+        socket.send(PONG)
+    socket.send(CLOSE, close(1001))
+
+
 async def server_stops(rig: Rig, socket: Socket) -> None:
     """Close every connection as a server does that stops; the client answers."""
     rig.server.connections[socket.channel].close(1012, "server restarts", "server (stops)")
@@ -775,9 +826,17 @@ ENDS: dict[Callable[[Rig, Socket], Awaitable[None]], tuple[int, str, list[Frame]
         [Frame(CLOSE, close(1007, "text is not valid UTF-8"))],
         "server (text is not valid UTF-8)",
     ),
+    member_is_closed: (4000, "over", [Frame(CLOSE, close(4000, "over"))], "group message"),
+    reserved_bits_are_set: (
+        1002,
+        "reserved bits are set that no negotiated extension uses",
+        [Frame(CLOSE, close(1002, "reserved bits are set that no negotiated extension uses"))],
+        "server (reserved bits are set that no negotiated extension uses)",
+    ),
+    socket_is_idle: (1001, "", [], "server (no message for 600 s: idle limit)"),
     server_stops: (1012, "", [Frame(CLOSE, close(1012, "server restarts"))], "server (stops)"),
 }
-OPTIONS: dict[str, Any] = {"max_frame_size": 1000, "max_write_size": 65536, "close_timeout": 5}
+OPTIONS: dict[str, Any] = {"max_frame_size": 1000, "max_write_size": 65536, "close_timeout": 5, "idle_timeout": 600}
 
 
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__)
@@ -799,6 +858,7 @@ async def test_every_end_is_one_disconnect_with_its_code(end: Callable[[Rig, Soc
         assert job.content == expected
         job.end({"text": "too late"})
         assert await rig.is_quiet()
+        await elapse(1)
         assert (socket.transport.lost, rig.server.connections, rig.server.lanes_size) == (True, {}, 0)
         closed = [line for line in rig.lines if line.startswith("WS CLOSE")]
         assert len(closed) == 1
