@@ -1,14 +1,14 @@
-"""``make autobahn``: which cases are run, what becomes of their results, and what is said where the suite cannot run."""
+"""``make autobahn``: which cases are run, what becomes of their results, what is said where the suite cannot run."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from compliance import autobahn
 from compliance.autobahn import GROUPS, everything, faulty, find_python2, find_suite, page, table
 from tests.documents import ROOT
 
@@ -90,7 +90,7 @@ def test_a_python_2_needs_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """One without it is passed over: a shim of pyenv may lead nowhere."""
     monkeypatch.setenv("PATH", os.defpath)
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
-    monkeypatch.setattr(autobahn.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     for name, status in (("broken", 1), ("good", 0)):
         python = tmp_path / "versions" / f"2.7.{name}" / "bin" / "python2.7"
         python.parent.mkdir(parents=True)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from pathlib import Path
 
 import pytest
-from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.daphne.serving import DISCONNECT
+from tests.daphne.certificates import make_certificate, trusting
+from tests.daphne.serving import CONNECT, DISCONNECT
 from tests.daphne.site import Play, Site, running, welcomed
 
 
@@ -206,5 +209,46 @@ def test_a_server_that_stops_closes_with_1012(play: Play) -> None:
                 assert client.close_code == 1012
             codes = [content["code"] for content in await site.seen(DISCONNECT, 10)]
             assert codes == [1012] * 10
+
+    play(scene())
+
+
+def test_sockets_over_tls(play: Play, tmp_path: Path) -> None:
+    """Text and bytes of any size pass, the application knows the scheme, and a close arrives both ways."""
+    certificate = make_certificate(tmp_path, "one")
+
+    async def scene() -> None:
+        async with running() as site:
+            listener = socket.create_server(("127.0.0.1", 0))
+            await site.server.listen(listener, certificate.context())
+            url = f"wss://127.0.0.1:{listener.getsockname()[1]}/chat"
+            async with connect(url, ssl=trusting(certificate), proxy=None) as client:
+                await welcomed(client)
+                for message in ("hello", b"\0" * 100_000, "ä" * 40_000):
+                    await client.send(message)
+                    assert await client.recv() == message
+                await client.send("close")
+                with pytest.raises(ConnectionClosed) as caught:
+                    await client.recv()
+                assert caught.value.rcvd is not None
+                assert caught.value.rcvd.code == 4001
+            assert (await site.seen(CONNECT, 1))[0]["scheme"] == "wss"
+            assert (await site.seen(DISCONNECT, 1))[0]["code"] == 4001
+
+    play(scene())
+
+
+def test_compressed_messages_pass(play: Play) -> None:
+    """As an ordinary client offers it, both ways; a group message to members with and without it."""
+
+    async def scene() -> None:
+        async with running() as site, site.connect(compression="deflate") as small, site.connect() as plain:
+            await welcomed(small)
+            await welcomed(plain)
+            for message in ("short", "long " * 10_000, b"\0" * 100_000, "ä" * 999):
+                await small.send(message)
+                assert await small.recv() == message
+            await plain.send("all " + "for everybody " * 100)
+            assert await small.recv() == await plain.recv() == "for everybody " * 100
 
     play(scene())
