@@ -561,6 +561,33 @@ async def test_who_breaks_the_protocol_and_goes_on_sending_is_heard_out_for_a_mo
         assert await rig.is_quiet()
 
 
+async def test_who_breaks_the_protocol_and_leaves_gets_no_close_frame() -> None:
+    """The events before the fault are handled, then the disconnect comes with the code of the fault."""
+    async with serving() as rig:
+        socket = await rig.open()
+        socket.transport.feed(text("before") + b"\x81\x01a")
+        socket.transport.fail()
+        (await rig.job(RECEIVE)).end()
+        job = await rig.job(DISCONNECT)
+        assert (job.content["code"], socket.frames()) == (1002, [])
+        job.end()
+        socket.transport.lose()
+
+
+async def test_a_close_frame_that_does_not_leave_at_once_waits_in_the_transport() -> None:
+    """Nothing more is queued behind it, and reading on changes nothing."""
+    async with serving(max_write_size=10, close_timeout=5) as rig:
+        socket = await rig.open()
+        socket.transport.stalled = True
+        rig.layer.send(socket.channel, {"close": 4000, "reason": "a reason of some length"})
+        rig.layer.send(socket.channel, {"text": "too late"})
+        await idle()
+        socket.transport.drain()
+        assert socket.frames() == [(CLOSE, close(4000, "a reason of some length"))]
+        socket.send(CLOSE, close(4000))
+        (await rig.job(DISCONNECT)).end()
+
+
 async def test_who_closes_and_leaves_the_answer_unread_is_cut() -> None:
     """A closed connection holds its unsent bytes for close_timeout and no longer."""
     async with serving(close_timeout=2) as rig:
