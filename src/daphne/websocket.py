@@ -8,13 +8,12 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from daphne import access, events
-from daphne.backlog import Backlog
 from daphne.broadcast import Broadcast, data_frame
 from daphne.compression import Agreement
-from daphne.connection import LaneConnection
 from daphne.frames import Close, Event, Fail, FrameParser, Ping, Pong, close_frame, ping_frame, pong_frame
 from daphne.lane import RECEIVE, Lane
 from daphne.pace import Rate
+from daphne.writing import WritingConnection
 
 if TYPE_CHECKING:
     from daphne.server import Server
@@ -25,8 +24,6 @@ GOING_AWAY: Final = 1001
 TOO_SLOW: Final = 1013
 LINGER: Final = 0.1
 """Seconds without a byte after which a peer that broke the protocol is taken to have stopped."""
-IN_TRANSPORT: Final = 64 * 1024
-"""Unsent bytes that are left to the transport; what is more waits where it can still be dropped."""
 
 
 class State(Enum):
@@ -42,11 +39,10 @@ class State(Enum):
     """The transport is gone or going; events may still be under way."""
 
 
-class WebSocketConnection(LaneConnection):
+class WebSocketConnection(WritingConnection):
     """A socket from its 101 until its last event is settled. State is plain fields, frame-aligned."""
 
     __slots__ = (
-        "_backlog",
         "_by",
         "_code",
         "_deflater",
@@ -61,7 +57,6 @@ class WebSocketConnection(LaneConnection):
         "_rate",
         "_reason",
         "_received",
-        "_sent",
         "_state",
         "_throttled",
     )
@@ -79,7 +74,6 @@ class WebSocketConnection(LaneConnection):
             config.max_inflated_size or config.max_message_size,
         )
         self._deflater = server.deflaters.of(compression)
-        self._backlog: Backlog | None = None
         self._rate = Rate(config.max_messages_per_second) if config.max_messages_per_second else None
         self._throttled = False
         self._idle_limit = server.idle_limits.of(lane.path)
@@ -91,7 +85,6 @@ class WebSocketConnection(LaneConnection):
         self._heard = True
         self._pinged = False
         self._received = 0
-        self._sent = 0
         self._code = ABNORMAL
         self._reason = ""
         self._by = ""
@@ -105,7 +98,7 @@ class WebSocketConnection(LaneConnection):
         opening = self._server.connections[self.channel]
         self._server.connections[self.channel] = self
         self._server.handed_over(opening, self)
-        self._transport.set_write_buffer_limits(high=min(IN_TRANSPORT, self._server.config.max_write_size))
+        self._limit_transport()
         self._transport.set_protocol(self)
         self._watch()
         self.deliver(content, None)
@@ -262,54 +255,17 @@ class WebSocketConnection(LaneConnection):
         self._resume_reading()
         self._limit_closing()
 
-    def _write_last(self, frame: bytes) -> None:
-        """Write a close frame, and before it whatever the client has not read yet."""
-        backlog, self._backlog = self._backlog, None
-        while backlog:
-            self._sent += 1
-            self._transport.write(backlog.pop())
-        self._transport.write(frame)
-
-    # -- a client that does not read -------------------------------------------------------------------------------
-
-    def pause_writing(self) -> None:
-        """The client is behind: from here on frames wait where they can still be dropped."""
-        if self._backlog is None and self._state in (State.OPEN, State.FAILING):
-            self._backlog = Backlog()
-
-    def resume_writing(self) -> None:
-        """The client has read: send it what waited, as far as it reads on."""
-        backlog, self._backlog = self._backlog, None
-        while backlog and not self._transport.is_closing():
-            self._sent += 1
-            self._transport.write(backlog.pop())
-            if self._backlog is not None:  # pause_writing() was called
-                self._backlog = backlog
-                return
-
-    def _hold(self, frame: bytes, broadcast: Broadcast | None) -> None:
-        """Let a frame wait; beyond ``max_write_size`` what may be dropped is dropped, or the client is closed."""
-        backlog, dropped = self._backlog, 0
-        assert backlog is not None
-        replaced = backlog.add(frame, broadcast)
-        limit, unsent = self._server.config.max_write_size, self._transport.get_write_buffer_size()
-        while unsent + backlog.size > limit and backlog.drop_oldest():
-            dropped += 1
-        if dropped or replaced:
-            self._count_dropped("dropped" if dropped else "coalesced", broadcast, dropped or 1)
-        if unsent + backlog.size > limit:
-            self._close_slow(limit)
-
-    def _count_dropped(self, how: str, broadcast: Broadcast | None, number: int) -> None:
-        group = f" of group {broadcast.group!r}" if broadcast else ""
-        detail = f"messages{group} were {how}: the client of {self.lane.path} does not read fast enough"
-        self._server.losses.count(f"{how} for a slow client", detail, number)
-
-    def _close_slow(self, limit: int) -> None:
-        """Send a close frame and nothing that waited: nobody would read it."""
+    def _give_up(self, limit: int) -> None:
+        """Close a client that does not read, without what waits for it: nobody would read it."""
+        if self._state is State.FAILING:
+            self._close_failed()
+            return
         self._backlog = None
         self._server.losses.count("slow client", f"{self.lane.path} is closed: its client left {limit} bytes unread")
         self.close(TOO_SLOW, "too slow", f"server (client left {limit} bytes unread: max_write_size)")
+
+    def _may_wait(self) -> bool:
+        return self._state in (State.OPEN, State.FAILING)
 
     # -- time limits -----------------------------------------------------------------------------------------------
 
