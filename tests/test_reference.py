@@ -221,6 +221,14 @@ def test_every_option_of_runserver_is_listed() -> None:
     assert f"{THREADS} worker threads,\nHTTP and WebSocket." in page("runserver")
 
 
+def test_every_option_of_daphne_is_listed() -> None:
+    """The page about daphne has every option that is no limit; those of 1.x without a meaning are named below."""
+    options = set(make_parser()._option_string_actions) - {"-h", "--help"}
+    options -= {f"--{field.name.replace('_', '-')}" for field in LIMITS} - {"--http-timeout", "--handshake-timeout"}
+    named = set(re.findall(r"`(--?[a-z][\w-]*)`", page("daphne")))
+    assert named == options | {"--max-message-size"}
+
+
 def test_every_system_check_is_listed() -> None:
     """The page about checks has the id of every check, in order."""
     ids = re.findall(r'id="(channels\.\w+)"', Path(checks.__file__).read_text())
