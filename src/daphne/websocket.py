@@ -22,6 +22,8 @@ ABNORMAL: Final = 1006
 """Close code of a connection that ended without a close frame (RFC 6455 section 7.1.5)."""
 GOING_AWAY: Final = 1001
 TOO_SLOW: Final = 1013
+FLOOD: Final = 16 * 1024
+"""Bytes in one piece that broke the protocol from which on more is taken to be on its way."""
 LINGER: Final = 0.1
 """Seconds without a byte after which a peer that broke the protocol is taken to have stopped."""
 
@@ -46,6 +48,7 @@ class WebSocketConnection(WritingConnection):
         "_by",
         "_code",
         "_deflater",
+        "_floods",
         "_heard",
         "_idle_limit",
         "_idle_since",
@@ -76,6 +79,7 @@ class WebSocketConnection(WritingConnection):
         self._deflater = server.deflaters.of(compression)
         self._rate = Rate(config.max_messages_per_second) if config.max_messages_per_second else None
         self._throttled = False
+        self._floods = False
         self._idle_limit = server.idle_limits.of(lane.path)
         self._idle_since = server.loop.time()
         self._moved = 0
@@ -119,7 +123,7 @@ class WebSocketConnection(WritingConnection):
             elif type(event) is bytes:
                 self._receive("bytes", event)
             else:
-                self._control(event)
+                self._control(event, len(data))
         if self._rate is not None:
             self._throttle(self._rate.take(self._server.loop.time(), len(received)))
 
@@ -139,10 +143,11 @@ class WebSocketConnection(WritingConnection):
             if self.lane.waiting or self._server.lanes_full:
                 self._limit_reading()
 
-    def _control(self, event: Event) -> None:
+    def _control(self, event: Event, size: int) -> None:
         if isinstance(event, Close):
             self._closed_by_peer(event)
         elif isinstance(event, Fail):
+            self._floods = size >= FLOOD
             self._fail(event)
         elif isinstance(event, Pong):
             self._pinged = False
@@ -201,7 +206,11 @@ class WebSocketConnection(WritingConnection):
             return
         self._write_last(close_frame(self._code, self._reason))
         self._end()
-        self._linger()
+        if self._floods:
+            self._linger()
+        else:
+            self._transport.close()
+            self._limit_closing()
 
     def _linger(self) -> None:
         """Read on and forget it while the peer sends (RFC 6455 section 7.1.1).

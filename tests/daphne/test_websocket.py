@@ -412,7 +412,7 @@ async def test_who_breaks_the_protocol_and_goes_on_sending_is_heard_out_for_a_mo
     """What comes is forgotten, and the close frame arrives; not longer than close_timeout."""
     async with serving(close_timeout=2) as rig:
         socket = await rig.open()
-        socket.transport.feed(b"\x81\x01a")
+        socket.transport.feed(b"\x81\x01a" + bytes(20_000))
         assert socket.frames() == [(CLOSE, close(1002, "frames of a client must be masked"))]
         (await rig.job(DISCONNECT)).end()
         began = rig.server.loop.time()
@@ -421,6 +421,18 @@ async def test_who_breaks_the_protocol_and_goes_on_sending_is_heard_out_for_a_mo
             await elapse(0.05)
         assert 1.9 <= rig.server.loop.time() - began <= 2.6
         assert await rig.is_quiet()
+
+
+async def test_who_breaks_the_protocol_in_the_middle_of_much_has_a_moment() -> None:
+    """Once nothing more comes the connection is closed; one that sent little is closed at once."""
+    async with serving() as rig:
+        for size, closes in ((20_000, False), (10, True)):
+            socket = await rig.open()
+            socket.transport.feed(b"\x81\x01a" + bytes(size))
+            assert socket.transport.is_closing() == closes
+            await elapse(0.5)
+            assert socket.transport.lost
+            (await rig.job(DISCONNECT)).end()
 
 
 async def test_who_breaks_the_protocol_and_leaves_gets_no_close_frame() -> None:
