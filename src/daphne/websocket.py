@@ -22,6 +22,8 @@ ABNORMAL: Final = 1006
 """Close code of a connection that ended without a close frame (RFC 6455 section 7.1.5)."""
 GOING_AWAY: Final = 1001
 TOO_SLOW: Final = 1013
+TOO_MUCH: Final = (1008, 1009)
+"""Codes of a message with too many frames or bytes: the rest of it is on its way."""
 FLOOD: Final = 16 * 1024
 """Bytes in one piece that broke the protocol from which on more is taken to be on its way."""
 LINGER: Final = 0.1
@@ -147,7 +149,7 @@ class WebSocketConnection(WritingConnection):
         if isinstance(event, Close):
             self._closed_by_peer(event)
         elif isinstance(event, Fail):
-            self._floods = size >= FLOOD
+            self._floods = size >= FLOOD or event.code in TOO_MUCH
             self._fail(event)
         elif isinstance(event, Pong):
             self._pinged = False
