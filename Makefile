@@ -6,7 +6,7 @@ ARGS ?=
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help chat test bench coverage lint format types client docs matrix dev clean
+.PHONY: help autobahn chat test bench coverage lint format types client docs matrix dev clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -42,6 +42,9 @@ matrix: dev ## the tests on every Python found, with every Django supported (the
 
 bench: dev ## figures of this machine (ARGS=--check: exit 1 when a threshold is missed)
 	@$(BIN)/python -m benchmarks.bench $(ARGS)
+
+autobahn: dev ## the Autobahn suite through Redis and a worker (a part: ARGS="6.*", at once: ARGS="-j 2")
+	@$(BIN)/python -m compliance.autobahn $(ARGS)
 
 dev: ## .venv with everything the other commands need
 	@$(PYTHON) scripts/environment.py dev

@@ -107,14 +107,14 @@ def measure_broadcast(seconds: float) -> float:
 def measure_idle() -> float:
     """KiB of resident memory that one idle socket adds to the whole process."""
     with server() as (port, pid):
-        before = _resident(pid)
+        before = resident(pid)
         command = [sys.executable, "-m", "benchmarks.client", "idle", f"ws://127.0.0.1:{port}/echo/"]
         command += ["--sockets", str(IDLE_SOCKETS)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             process.stdout.readline()
             time.sleep(1)
-            size = (_resident(pid) - before) / IDLE_SOCKETS
+            size = (resident(pid) - before) / IDLE_SOCKETS
             process.communicate("\n", timeout=30)
     print(f"  {size:.2f} KiB")
     return size
@@ -125,7 +125,8 @@ def _counts(port: int) -> list[int]:
         return [int(count) for count in response.read().split()]
 
 
-def _resident(pid: int) -> float:
+def resident(pid: int) -> float:
+    """Return the resident memory of a process in KiB."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1024
 

@@ -1,4 +1,4 @@
-"""The load: ``python -m benchmarks.client echo|broadcast|idle URL --sockets N --seconds S`` prints one JSON line.
+"""The load: ``python -m benchmarks.client WORKLOAD URL --sockets N --seconds S`` prints one JSON line.
 
 Closed loop: each socket of ``echo`` sends its next message when the last has come back; ``broadcast`` sends its next
 when every member has the one before ``--ahead``. The client reports its own CPU share: near 1.0 it was the limit, and
@@ -73,12 +73,16 @@ class Member(Socket):
             Socket.received += 1
 
 
-async def connect(kind: type[Socket], url: str, count: int, payload: bytes) -> list[Any]:
-    """Open ``count`` sockets, a bounded number at once."""
+async def connect(kind: type[Socket], url: str, count: int, payload: bytes, offer: str = "") -> list[Any]:
+    """Open ``count`` sockets, a bounded number at once, which offer the extension ``offer``."""
+    headers = {"Sec-WebSocket-Extensions": offer} if offer else {}
     sockets: list[Any] = []
     while len(sockets) < count:
         some = min(CONNECT_AT_ONCE, count - len(sockets))
-        opened = [ws_connect(lambda: kind(payload), url, websocket_handshake_timeout=60) for _ in range(some)]
+        opened = [
+            ws_connect(lambda: kind(payload), url, websocket_handshake_timeout=60, extra_headers=headers)
+            for _ in range(some)
+        ]
         sockets += [listener for _, listener in await asyncio.gather(*opened)]
     return sockets
 
@@ -128,10 +132,27 @@ async def broadcast(options: argparse.Namespace) -> dict[str, float]:
 
 async def idle(options: argparse.Namespace) -> dict[str, float]:
     """Open sockets and hold them until a line comes on standard input; the caller looks at the server."""
-    await connect(Member, options.url, options.sockets, b"")
+    await connect(Member, options.url, options.sockets, b"", options.offer)
     print("holding", flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
     return {}
+
+
+async def cycles(options: argparse.Namespace) -> dict[str, float]:
+    """Connect, echo once and disconnect, ``sockets`` times."""
+    done = 0
+    while done < options.sockets:
+        some = await connect(Member, options.url, min(CONNECT_AT_ONCE, options.sockets - done), b"x" * options.size)
+        before = Socket.received
+        for socket in some:
+            socket.send()
+        while Socket.received < before + len(some):
+            await asyncio.sleep(0.0005)
+        for socket in some:
+            socket.transport.disconnect()
+        done += len(some)
+    Socket.closed = 0  # by this side, all of them
+    return {"total": Socket.received}
 
 
 def _cpu() -> float:
@@ -139,20 +160,24 @@ def _cpu() -> float:
     return times.user + times.system
 
 
+WORKLOADS = {"echo": echo, "broadcast": broadcast, "idle": idle, "cycles": cycles}
+
+
 async def main(options: argparse.Namespace) -> None:
     """Run one workload and print its figures."""
-    figures = await {"echo": echo, "broadcast": broadcast, "idle": idle}[options.workload](options)
+    figures = await WORKLOADS[options.workload](options)
     print(json.dumps({**figures, "closed": Socket.closed}), flush=True)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("workload", choices=["echo", "broadcast", "idle"])
+    parser.add_argument("workload", choices=list(WORKLOADS))
     parser.add_argument("url")
     parser.add_argument("--sockets", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--ahead", type=int, default=4)
+    parser.add_argument("--offer", default="", help="extension that idle sockets offer")
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     uvloop.run(main(parser.parse_args()))

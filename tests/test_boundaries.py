@@ -26,7 +26,8 @@ EXCEPTIONS = {
 }
 SUITE = "channel_layers/conformance"
 """Tests that third parties run against a layer of their own."""
-WITHOUT_IO = {f"daphne/{name}.py" for name in ("http", "request", "response", "frames", "handshake", "origin", "lane")}
+CORES = "backlog broadcast compression frames handshake http lane origin pace request response"
+WITHOUT_IO = {f"daphne/{name}.py" for name in CORES.split()}
 ONLY_HOME = {"httptools": "daphne/http.py"}
 
 

@@ -18,7 +18,8 @@ from channel_layers.capacity import HTTP_CAPACITY
 from channel_layers.memory import MemoryChannelLayer
 from channels import checks, conf, layers
 from channels.management.commands.runserver import HTTP_TIMEOUT, THREADS, Command
-from daphne.config import Config
+from daphne.cli import make_parser
+from daphne.config import LIMITS, Config, text_of
 from tests.documents import ROOT
 
 UNITS = {1024**2: "MiB", 1024: "KiB"}
@@ -57,25 +58,24 @@ def first_cells(text: str) -> list[str]:
     return [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
 
 
-def server_rows() -> list[str]:
-    """Return the rows for ``CHANNELS``, made of the fields of ``Config`` and the docstrings behind them."""
-    fields = re.findall(r'^    (\w+): .*\n    """(.*?)"""$', inspect.getsource(Config), re.MULTILINE)
+def limit_rows() -> list[str]:
+    """Return the rows of the table of limits: setting, option, default and docstring."""
     return [
-        f"| `{name.upper()}` | {default_of(name)} | {docstring.replace('``', '`')} |"
-        for name, docstring in fields
-        if name.upper() in conf.SERVER_KEYS
+        f"| `{field.name.upper()}` | `--{field.name.replace('_', '-')}` | {default_of(field.name)} "
+        f"| {text_of(field.name)} |"
+        for field in LIMITS
     ]
 
 
 def default_of(name: str) -> str:
     """Return the default of a field of ``Config`` with its unit, which its name tells."""
     value = getattr(Config(), name)
-    if name.endswith("_size"):
-        unit = next(unit for unit in UNITS if value % unit == 0)
-        return f"{value // unit}{SPACE}{UNITS[unit]}"
-    if name.endswith(("_timeout", "_interval")):
+    if name.endswith("_size") and value:
+        unit = next((unit for unit in UNITS if value % unit == 0), 1)
+        return f"{value // unit}{SPACE}{UNITS.get(unit, 'bytes')}"
+    if name.endswith(("_timeout", "_interval")) and value:
         return f"{value:g}{SPACE}s"
-    return str(value) if isinstance(value, int) else f"`{value!r}`"
+    return f"{value:g}"
 
 
 def options_of(constructor: Callable[..., None]) -> dict[str, str]:
@@ -92,12 +92,27 @@ def options_listed(heading: str) -> dict[str, str]:
     return dict(re.findall(r"^\| `(\w+)` \| `(.*?)` \|", table, re.MULTILINE))
 
 
-def test_every_option_of_an_interface_server_is_listed() -> None:
-    """The tables of CHANNELS have every key in the order of the code, its default and its docstring."""
-    listed = section(page("settings"), "## CHANNELS")
-    assert re.findall(r"^\| `[A-Z_]+` .*$", listed, re.MULTILINE) == server_rows()
-    assert len(server_rows()) == len(conf.SERVER_KEYS)
-    assert f"`HTTP_TIMEOUT` of its own, {HTTP_TIMEOUT} s" in listed
+def test_every_limit_is_listed() -> None:
+    """The one table of limits has each with its setting, its option, its default and what it means."""
+    assert re.findall(r"^\| `[A-Z_]+` .*$", page("limits"), re.MULTILINE) == limit_rows()
+    assert f"`HTTP_TIMEOUT` of its own, {HTTP_TIMEOUT} s" in page("limits")
+
+
+def test_every_limit_can_be_set_in_three_places() -> None:
+    """As a key of CHANNELS, an option of daphne and one of runserver."""
+    names = {field.name for field in LIMITS}
+    assert {name.upper() for name in names} <= set(conf.SERVER_KEYS)
+    options = {f"--{name.replace('_', '-')}" for name in names}
+    assert options <= option_strings(Command())
+    assert options <= set(make_parser()._option_string_actions)
+
+
+def test_every_option_that_is_no_limit_is_listed() -> None:
+    """The table of CHANNELS has the keys whose values are no numbers."""
+    keys = first_cells(section(page("settings"), "## CHANNELS"))
+    assert sorted({f"{name.upper()}" for name in keys if name.isupper()}) == sorted(
+        set(conf.SERVER_KEYS) - {field.name.upper() for field in LIMITS}
+    )
 
 
 def test_every_other_key_of_channels_is_listed() -> None:
@@ -200,8 +215,18 @@ def test_every_option_of_runserver_is_listed() -> None:
     """The page about runserver has every option that ours adds to Django's, with both of its spellings."""
     added = option_strings(Command()) - option_strings(StaticFilesCommand())
     table = page("runserver").partition("These are added:")[2].partition("\n\nAnd ")[0]
-    assert set(re.findall(r"`(--[\w-]+)`", table)) == added
+    limits = {f"--{field.name.replace('_', '-')}" for field in LIMITS}
+    assert set(re.findall(r"`(--[\w-]+)`", table)) | limits == added
+    assert "[limits](limits.md)" in table
     assert f"{THREADS} worker threads,\nHTTP and WebSocket." in page("runserver")
+
+
+def test_every_option_of_daphne_is_listed() -> None:
+    """The page about daphne has every option that is no limit; those of 1.x without a meaning are named below."""
+    options = set(make_parser()._option_string_actions) - {"-h", "--help"}
+    options -= {f"--{field.name.replace('_', '-')}" for field in LIMITS} - {"--http-timeout", "--handshake-timeout"}
+    named = set(re.findall(r"`(--?[a-z][\w-]*)`", page("daphne")))
+    assert named == options | {"--max-message-size"}
 
 
 def test_every_system_check_is_listed() -> None:

@@ -20,33 +20,46 @@ DEFAULTS: Final[Mapping[str, Any]] = {"ACCEPT": ACCEPT_ON_RETURN}
 SERVER_KEYS: Final = (
     "BODY_TIMEOUT",
     "CLOSE_TIMEOUT",
+    "COMPRESSION_LEVEL",
+    "COMPRESSION_WINDOW",
     "HANDSHAKE_TIMEOUT",
     "HEAD_TIMEOUT",
     "HTTP_TIMEOUT",
+    "IDLE_TIMEOUT",
+    "IDLE_TIMEOUTS",
     "INLINE_BODY_SIZE",
     "KEEP_ALIVE_TIMEOUT",
     "MAX_BATCH_MESSAGES",
     "MAX_BATCH_SIZE",
     "MAX_BODIES_SIZE",
     "MAX_BODY_SIZE",
+    "MAX_CONNECTIONS",
+    "MAX_CONNECTIONS_PER_ADDRESS",
     "MAX_FRAGMENTS",
     "MAX_FRAME_SIZE",
     "MAX_HANDSHAKES",
     "MAX_HEADERS",
     "MAX_HEADER_SIZE",
+    "MAX_INFLATED_SIZE",
     "MAX_LANES_SIZE",
     "MAX_LANE_MESSAGES",
     "MAX_LANE_SIZE",
+    "MAX_MESSAGES_PER_SECOND",
     "MAX_MESSAGE_SIZE",
     "MAX_PENDING_MESSAGES",
     "MAX_TARGET_SIZE",
+    "MAX_WAITING_HANDSHAKES",
     "MAX_WRITE_SIZE",
+    "MIN_COMPRESSED_SIZE",
     "PING_INTERVAL",
     "PING_TIMEOUT",
     "ROOT_PATH",
     "SUBPROTOCOLS",
+    "WRITE_POLICIES",
 )
 """Options of an interface server, as its configuration names them."""
+PAIRS: Final = ("idle_timeouts", "write_policies")
+"""Those of them that are dicts among the settings, and pairs in the configuration."""
 
 
 def faults() -> list[str]:
@@ -75,6 +88,9 @@ def server_options() -> dict[str, Any]:
     """Return the interface server's options among the settings, by the names of its configuration."""
     options = {key.lower(): value for key, value in _checked().items() if key in SERVER_KEYS}
     offered = options.get("subprotocols", getattr(settings, "CHANNELS_WS_PROTOCOLS", None) or ())
+    for name in PAIRS:
+        if isinstance(options.get(name), Mapping):
+            options[name] = tuple(options[name].items())
     options["subprotocols"] = tuple(offered) if isinstance(offered, list) else offered
     options.setdefault("root_path", settings.FORCE_SCRIPT_NAME or "")
     options["allowed_hosts"] = tuple(settings.ALLOWED_HOSTS)

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import inspect
 import logging
 import os
 import re
+import resource
 import signal
-import socket
+import ssl
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import fields
-from functools import cache
+from dataclasses import fields, replace
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import daphne
 from channel_layers.base import BaseChannelLayer
-from daphne.config import Config
+from daphne.config import LIMITS, Config, text_of
 from daphne.endpoints import (
     HOST,
     PORT,
     EndpointError,
+    Listener,
     Unix,
     address_of,
     choose,
@@ -33,15 +33,15 @@ from daphne.endpoints import (
     parse_descriptor,
     parse_endpoint,
     parse_port,
+    passed_on,
 )
 from daphne.layer_path import BUILT_IN, LayerPathError, load_layer
 from daphne.server import Server, new_event_loop
+from daphne.tls import Certificate, CertificateError
 
 T = TypeVar("T")
 
 OPTIONS: Final = frozenset(field.name for field in fields(Config))
-LIMITS: Final = tuple(field for field in fields(Config) if type(field.default) in (int, float))
-"""Numbers of the configuration; each is an option of the command."""
 ALIASES: Final = {"http_timeout": ["-t"], "handshake_timeout": ["--websocket-connect-timeout"]}
 """What 1.x calls such an option besides."""
 WITHOUT_MEANING: Final = {
@@ -52,6 +52,8 @@ WITHOUT_MEANING: Final = {
 """Options of 1.x that are accepted with a note."""
 
 LEVELS: Final = (logging.WARNING, logging.INFO, logging.DEBUG)
+OTHER_FILES: Final = 64
+"""Descriptors kept free for the layer, logs and listening sockets."""
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 logger = logging.getLogger("daphne.cli")
@@ -67,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = make_parser().parse_args(dashed(sys.argv[1:] if arguments is None else arguments))
     try:
         run(options)
-    except (LayerPathError, EndpointError, OSError) as error:
+    except (LayerPathError, EndpointError, CertificateError, OSError) as error:
         if options.verbosity > 1:
             raise
         sys.exit(f"daphne: {error}")
@@ -112,7 +114,16 @@ def _add_endpoints(group: argparse._ArgumentGroup) -> None:
     add("-p", "--port", parse=parse_port, dest="ports", metavar="PORT", text=f"TCP port ({PORT})")
     add("-u", "--unix-socket", parse=Unix, dest="others", metavar="PATH", text="Unix socket")
     add("--fd", parse=parse_descriptor, dest="others", metavar="NUMBER", text="descriptor of a bound socket, inherited")
-    add("-e", "--endpoint", parse=parse_endpoint, dest="others", metavar="STRING", text="tcp:, unix: or fd: as in 1.x")
+    add(
+        "-e",
+        "--endpoint",
+        parse=parse_endpoint,
+        dest="others",
+        metavar="STRING",
+        text="tcp:, ssl:, unix: or fd: as in 1.x",
+    )
+    group.add_argument("--ssl-certfile", metavar="FILE", help="certificate with its chain, for TLS on the ports above")
+    group.add_argument("--ssl-keyfile", metavar="FILE", help="its key, if that is in a file of its own")
 
 
 def _add_logs(group: argparse._ArgumentGroup) -> None:
@@ -125,7 +136,25 @@ def _add_logs(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_application(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--root-path", default=argparse.SUPPRESS, metavar="PATH", help=_text_of("root_path"))
+    group.add_argument("--root-path", default=argparse.SUPPRESS, metavar="PATH", help=text_of("root_path"))
+    group.add_argument(
+        "--write-policy",
+        dest="write_policies",
+        action="append",
+        default=argparse.SUPPRESS,
+        type=_argument(_pair),
+        metavar="GROUPS=POLICY",
+        help=text_of("write_policies"),
+    )
+    group.add_argument(
+        "--idle-timeout-of",
+        dest="idle_timeouts",
+        action="append",
+        default=argparse.SUPPRESS,
+        type=_argument(_path_and_seconds),
+        metavar="PATH=SECONDS",
+        help=text_of("idle_timeouts"),
+    )
     group.add_argument(
         "--ws-protocol",
         dest="subprotocols",
@@ -133,7 +162,7 @@ def _add_application(group: argparse._ArgumentGroup) -> None:
         action="extend",
         default=argparse.SUPPRESS,
         metavar="NAME",
-        help=_text_of("subprotocols"),
+        help=text_of("subprotocols"),
     )
 
 
@@ -146,7 +175,7 @@ def _add_limits(group: argparse._ArgumentGroup) -> None:
             type=type(field.default),
             default=argparse.SUPPRESS,
             metavar="SECONDS" if type(field.default) is float else "NUMBER",
-            help=f"{_text_of(field.name)} ({field.default})",
+            help=f"{text_of(field.name)} ({field.default})",
         )
 
 
@@ -154,14 +183,17 @@ def _option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _text_of(name: str) -> str:
-    """Return the docstring of a field of the configuration, without markup."""
-    return _texts()[name].replace("``", "")
+def _pair(text: str) -> tuple[str, str]:
+    """Return both sides of the last equals sign."""
+    name, equals, value = text.rpartition("=")
+    if not equals:
+        raise ValueError(f"there is no = in {text!r}")
+    return name, value
 
 
-@cache
-def _texts() -> dict[str, str]:
-    return dict(re.findall(r'^    (\w+): .*\n    """(.*)"""$', inspect.getsource(Config), re.MULTILINE))
+def _path_and_seconds(text: str) -> tuple[str, float]:
+    path, seconds = _pair(text)
+    return path, float(seconds)
 
 
 def _argument(parse: Callable[[str], T]) -> Callable[[str], T]:
@@ -170,7 +202,7 @@ def _argument(parse: Callable[[str], T]) -> Callable[[str], T]:
     def parsed(text: str) -> T:
         try:
             return parse(text)
-        except EndpointError as error:
+        except (EndpointError, ValueError) as error:
             raise argparse.ArgumentTypeError(str(error)) from error
 
     return parsed
@@ -187,17 +219,39 @@ def run(options: argparse.Namespace) -> None:
     show_logs(options)
     for name in WITHOUT_MEANING.keys() & vars(options).keys():
         logger.warning("%s has no effect: %s", _option(name), WITHOUT_MEANING[name])
+    others = [*options.others, *passed_on(os.environ)]
     with ExitStack() as opened, asyncio.Runner(loop_factory=new_event_loop) as runner:
-        sockets = [opened.enter_context(s) for s in listen_on(choose(options.hosts, options.ports, options.others))]
-        runner.run(serve(layer, config, sockets, given))
+        listeners = listen_on(choose(options.hosts, options.ports, others, certificate_of(options)))
+        for listener in listeners:
+            opened.enter_context(listener.sock)
+        runner.run(serve(layer, within_file_limit(config), listeners, given))
+
+
+def certificate_of(options: argparse.Namespace) -> Certificate | None:
+    """Return what the command line says of TLS; exit with a sentence for a key without a certificate."""
+    if options.ssl_certfile:
+        return Certificate(options.ssl_certfile, options.ssl_keyfile)
+    if options.ssl_keyfile:
+        sys.exit("daphne: --ssl-keyfile needs --ssl-certfile, the certificate that the key belongs to")
+    return None
+
+
+def within_file_limit(config: Config) -> Config:
+    """Allow as many open files as the system does, and no more connections than that leaves room for."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    room = hard - OTHER_FILES
+    if hard == resource.RLIM_INFINITY or 0 < config.max_connections <= room:
+        return config
+    if config.max_connections:
+        logger.warning("max_connections %d: this process may open only %d files", config.max_connections, hard)
+    return replace(config, max_connections=max(room, 1))
 
 
 def given_options(options: argparse.Namespace) -> dict[str, Any]:
     """Return what the command line says of the configuration."""
     given = {name: value for name, value in vars(options).items() if name in OPTIONS}
-    if "subprotocols" in given:
-        given["subprotocols"] = tuple(given["subprotocols"])
-    return given
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
 
 
 def configured(options: dict[str, Any]) -> Config:
@@ -225,19 +279,21 @@ def show_logs(options: argparse.Namespace) -> None:
 
 
 async def serve(
-    layer: BaseChannelLayer, config: Config, sockets: Sequence[socket.socket], given: Collection[str] = ()
+    layer: BaseChannelLayer, config: Config, listeners: Sequence[Listener], given: Collection[str] = ()
 ) -> None:
-    """Serve on bound ``sockets`` until SIGTERM or SIGINT; a second one ends the process at once.
+    """Serve on ``listeners`` until SIGTERM or SIGINT; a second one ends the process at once.
 
-    ``given`` are the options that the command line has set.
+    SIGHUP reads certificates again. ``given`` are the options that the command line has set.
     """
     stop = asyncio.Event()
     server = Server(layer, config)
-    loop = asyncio.get_running_loop()
-    for number in SIGNALS:
-        loop.add_signal_handler(number, _end, loop, stop)
-    await server.start(sockets)
-    logger.info("process %d listens on %s", os.getpid(), ", ".join(address_of(sock) for sock in sockets))
+    contexts = [(each.certificate, each.certificate.context()) for each in listeners if each.certificate]
+    _handle_signals(stop, contexts)
+    await server.start([each.sock for each in listeners if not each.certificate])
+    secured = [each.sock for each in listeners if each.certificate]
+    for sock, (_, context) in zip(secured, contexts, strict=True):
+        await server.listen(sock, context)
+    logger.info("process %d listens on %s", os.getpid(), ", ".join(map(address_of, listeners)))
     logger.info("channel layer %s.%s", type(layer).__module__, type(layer).__qualname__)
     logger.info("limits: %s", limits_text(config, layer.server_options, given))
     await stop.wait()
@@ -247,6 +303,29 @@ async def serve(
     except OSError as error:
         logger.warning("the end of this server could not be announced: %s", error)
     await layer.aclose()
+
+
+Secured: TypeAlias = tuple[Certificate, ssl.SSLContext]
+
+
+def _handle_signals(stop: asyncio.Event, contexts: Sequence[Secured]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in SIGNALS:
+        loop.add_signal_handler(number, _end, loop, stop)
+    loop.add_signal_handler(signal.SIGHUP, renew, contexts)
+
+
+def renew(contexts: Sequence[Secured]) -> None:
+    """Read certificates again: new connections get the new ones, open sockets stay as they are."""
+    if not contexts:
+        logger.info("SIGHUP: there is no certificate to read again")
+    for certificate, context in contexts:
+        try:
+            certificate.renew(context)
+        except CertificateError as error:
+            logger.error("%s; the one before stays in use", error)
+        else:
+            logger.info("certificate %s was read again", certificate.certfile)
 
 
 def limits_text(config: Config, settings: Collection[str], given: Collection[str]) -> str:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from dataclasses import dataclass, fields
+from functools import cache
+from typing import Final
+
+from daphne.broadcast import WritePolicies
+from daphne.pace import IdleLimits
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -43,19 +50,35 @@ class Config:
     max_frame_size: int = 1 * MIB
     """Payload of one frame; more closes the socket with 1009."""
     max_message_size: int = 1 * MIB
-    """Payload of one message after reassembly; more closes the socket with 1009."""
+    """Payload of one message after reassembly, as it was sent; more closes the socket with 1009."""
+    max_inflated_size: int = 0
+    """One message that came compressed, after inflating; more closes with 1009. 0: as ``max_message_size``."""
     max_fragments: int = 1024
     """Frames of one message; more closes the socket with 1008."""
     handshake_timeout: float = 20.0
     """From the request to the consumer's decision; later is refused with 503."""
     max_handshakes: int = 1000
-    """Handshakes waiting for a decision at once; more are refused with 503."""
+    """Handshakes waiting for a decision at once; more wait for their turn."""
+    max_waiting_handshakes: int = 10_000
+    """Handshakes waiting for their turn; more are refused with 503."""
+    max_messages_per_second: int = 0
+    """Messages and control frames of one socket; one that sends more is not read for a while. 0: as many as come."""
     close_timeout: float = 5.0
     """From our close frame to the peer's; then the transport is aborted."""
     ping_interval: float = 20.0
     """Silence from the peer after which it is sent a ping; 0 turns pings off."""
     ping_timeout: float = 30.0
     """From a ping to its pong; then the socket is gone."""
+    idle_timeout: float = 0.0
+    """A socket without a message either way for this long is closed with 1001; 0: never."""
+    idle_timeouts: tuple[tuple[str, float], ...] = ()
+    """The same by path: regular expressions and seconds; the first that is found counts."""
+    compression_level: int = 1
+    """Of messages to clients that offer compression, from 1, the fastest, to 9; 0 turns it off both ways."""
+    compression_window: int = 12
+    """Largest window to negotiate, in bits: 9 to 15."""
+    min_compressed_size: int = 256
+    """Messages that are shorter are not compressed."""
     subprotocols: tuple[str, ...] = ()
     """Subprotocols the server offers, in its order of preference."""
 
@@ -71,9 +94,17 @@ class Config:
     max_batch_size: int = 64 * KIB
     """Bytes of queued events that leave a lane together."""
 
+    # Connections
+    max_connections: int = 0
+    """Connections of this process at once; more are answered 503. 0: as many as it may open files."""
+    max_connections_per_address: int = 0
+    """Connections from one address at once; more are answered 429. 0: no limit, which suits a proxy in front."""
+
     # Outgoing
     max_write_size: int = 1 * MIB
-    """Unsent bytes of one connection; a WebSocket beyond it is closed with 1013."""
+    """Unsent bytes of one connection; a WebSocket with more to send is closed with 1013."""
+    write_policies: tuple[tuple[str, str], ...] = ()
+    """What else to do for groups: shell globs and ``drop-oldest`` or ``coalesce``; the first that matches counts."""
     max_pending_messages: int = 256
     """Messages that wait for a socket whose handshake is not decided."""
 
@@ -94,3 +125,26 @@ class Config:
                 raise ValueError(f"{field.name} is {expected}, {default!r} by default, not {value!r}")
             if isinstance(value, (int, float)) and value < 0:
                 raise ValueError(f"{field.name} must not be negative, not {value!r}")
+        self._check_ranges()
+
+    def _check_ranges(self) -> None:
+        if self.compression_level > 9:
+            raise ValueError(f"compression_level is 0 to 9, not {self.compression_level}")
+        if not 9 <= self.compression_window <= 15:
+            raise ValueError(f"compression_window is 9 to 15, not {self.compression_window}")
+        WritePolicies(self.write_policies)
+        IdleLimits(self.idle_timeout, self.idle_timeouts)
+
+
+LIMITS: Final = tuple(field for field in fields(Config) if type(field.default) in (int, float))
+"""Numbers of the configuration; each is an option of the commands."""
+
+
+def text_of(name: str) -> str:
+    """Return the docstring of a field of the configuration, without markup."""
+    return _texts()[name].replace("``", "")
+
+
+@cache
+def _texts() -> dict[str, str]:
+    return dict(re.findall(r'^    (\w+): .*\n    """(.*)"""$', inspect.getsource(Config), re.MULTILINE))

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Final
 
 from channel_layers.envelope import AGAIN, LOST, Done, Envelope
+from daphne.broadcast import Broadcast
 from daphne.lane import CONNECT, DISCONNECT, Lane
 
 if TYPE_CHECKING:
@@ -132,8 +133,8 @@ class LaneConnection(asyncio.Protocol):
     # -- what the phases differ in ---------------------------------------------------------------------------------
 
     @abstractmethod
-    def deliver(self, content: dict[str, Any], frame: bytes | None, from_group: bool) -> None:
-        """Act on a message for this socket; ``frame`` is its data as a frame where the caller has made one."""
+    def deliver(self, content: dict[str, Any], broadcast: Broadcast | None) -> None:
+        """Act on a message for this socket; ``broadcast`` is what it comes from if it was sent to a group."""
 
     @abstractmethod
     def close(self, code: int, reason: str, by: str) -> None:

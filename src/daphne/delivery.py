@@ -21,7 +21,7 @@ from channel_layers.inbox import Inbox
 from channel_layers.losses import Losses
 from channel_layers.messages import WEBSOCKET_KIND, check_reply_of_kind
 from channel_layers.names import inbox_kind
-from daphne.websocket import data_frame
+from daphne.broadcast import Broadcast, WritePolicies, data_frame
 
 logger = logging.getLogger("daphne.delivery")
 
@@ -38,8 +38,8 @@ MAX_FANOUTS: Final = 8
 class Connection(Protocol):
     """What a reply channel leads to."""
 
-    def deliver(self, content: dict[str, Any], frame: bytes | None, from_group: bool) -> None:
-        """Act on a message."""
+    def deliver(self, content: dict[str, Any], broadcast: Broadcast | None) -> None:
+        """Act on a message; ``broadcast`` is what it comes from if it was sent to a group."""
 
     def settle(self, token: int, done: Done, session: bytes | None) -> None:
         """The event ``token`` is done."""
@@ -51,20 +51,22 @@ class Connection(Protocol):
 class FanOut:
     """A group message and the members that have not got it yet."""
 
-    __slots__ = ("content", "frame", "waiting")
+    __slots__ = ("broadcast", "waiting")
 
-    def __init__(self, content: dict[str, Any], frame: bytes | None, channels: Sequence[str]) -> None:
-        self.content = content
-        self.frame = frame
+    def __init__(self, broadcast: Broadcast, channels: Sequence[str]) -> None:
+        self.broadcast = broadcast
         self.waiting = dict.fromkeys(channels)
 
 
 class Delivery:
     """The reading half of a server's connection to the layer."""
 
-    def __init__(self, connections: Mapping[str, Connection], losses: Losses) -> None:
+    def __init__(
+        self, connections: Mapping[str, Connection], losses: Losses, policies: WritePolicies | None = None
+    ) -> None:
         self._connections = connections
         self._losses = losses
+        self._policies = policies or WritePolicies()
         self._fanouts: deque[FanOut] = deque()
         self._loop = asyncio.get_running_loop()
 
@@ -96,7 +98,7 @@ class Delivery:
         if connection is None:
             return
         if envelope.kind == MESSAGE:
-            connection.deliver(codec.decode(envelope.content), None, False)
+            connection.deliver(codec.decode(envelope.content), None)
             # An accept hands the socket to another object; an end may have forgotten it.
             connection = self._connections.get(channels[0], connection)
         if envelope.token:
@@ -107,13 +109,14 @@ class Delivery:
         if not self._is_valid(kind, content, envelope):
             return
         frame = data_frame(content) if kind == WEBSOCKET_KIND else None
+        broadcast = Broadcast(envelope.target, content, frame, self._policies.of(envelope.target))
         if self._fanouts or len(channels) > STRIDE:
-            self._fanouts.append(FanOut(content, frame, channels))
+            self._fanouts.append(FanOut(broadcast, channels))
             if len(self._fanouts) == 1:
                 self._write_slice()
         else:
             for channel in channels:
-                self._write(channel, content, frame)
+                self._write(channel, broadcast)
 
     def _is_valid(self, kind: str, content: dict[str, Any], envelope: Envelope) -> bool:
         """Log what a group's sender could not know: the members are of a kind that has no use for this key."""
@@ -131,7 +134,7 @@ class Delivery:
             fanout = self._fanouts[0]
             while fanout.waiting:
                 for _ in range(min(STRIDE, len(fanout.waiting))):
-                    self._write(fanout.waiting.popitem()[0], fanout.content, fanout.frame)
+                    self._write(fanout.waiting.popitem()[0], fanout.broadcast)
                 if time.perf_counter() > deadline:
                     self._loop.call_soon(self._write_slice)
                     return
@@ -142,14 +145,14 @@ class Delivery:
         for fanout in self._fanouts:
             if channel in fanout.waiting:
                 del fanout.waiting[channel]
-                self._write(channel, fanout.content, fanout.frame)
+                self._write(channel, fanout.broadcast)
 
-    def _write(self, channel: str, content: dict[str, Any], frame: bytes | None) -> None:
+    def _write(self, channel: str, broadcast: Broadcast) -> None:
         connection = self._connections.get(channel)
         if connection is None:
             return
         try:
-            connection.deliver(content, frame, True)
+            connection.deliver(broadcast.content, broadcast)
         except Exception:  # one member must not end the slice of the others
             logger.exception("a group message could not be delivered to a member")
 

@@ -6,18 +6,31 @@ import errno
 import os
 import re
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from daphne.tls import Certificate
 
 HOST: Final = "127.0.0.1"
 PORT: Final = 8000
 MODE: Final = 0o666
 """Of a Unix socket: a proxy in front mostly runs as another user. Close its directory to keep others out."""
+_FIELDS: Final = {
+    "tcp": frozenset(("", "port", "interface")),
+    "ssl": frozenset(("", "port", "interface", "privateKey", "certKey")),
+    "unix": frozenset(("", "address")),
+    "fd": frozenset(("", "fileno")),
+}
+"""What an endpoint string of each kind may have; the first value may go without its name."""
 _ABSENT: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 """One address of a name does not exist on this machine: mostly ``::1`` of ``localhost``, in a container."""
+
+
+_FIRST_DESCRIPTOR: Final = 3
+"""Of those that systemd passes on (sd_listen_fds(3))."""
 
 
 class EndpointError(Exception):
@@ -26,10 +39,14 @@ class EndpointError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Tcp:
-    """Every address of ``host``: a name, IPv4, IPv6 with or without brackets, nothing for all. Port 0: a free one."""
+    """Every address of ``host``: a name, IPv4, IPv6 with or without brackets, nothing for all. Port 0: a free one.
+
+    With a ``certificate`` it speaks TLS.
+    """
 
     host: str
     port: int
+    certificate: Certificate | None = None
 
     def listen(self) -> list[socket.socket]:
         """Return one listening socket for each address; raise :exc:`EndpointError`."""
@@ -57,7 +74,7 @@ class Tcp:
         return dict.fromkeys((family, address) for family, _, _, _, address in found)
 
     def __str__(self) -> str:
-        return _url(self.host, self.port)
+        return _url(self.host, self.port, self.certificate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +115,13 @@ class Unix:
 
 @dataclass(frozen=True, slots=True)
 class Inherited:
-    """A stream socket that the parent process has bound, as descriptor ``number``."""
+    """A stream socket that the parent process has bound, as descriptor ``number``.
+
+    With a ``certificate`` it speaks TLS, unless it is a Unix socket.
+    """
 
     number: int
+    certificate: Certificate | None = None
 
     def listen(self) -> list[socket.socket]:
         """Return the listening socket; raise :exc:`EndpointError`."""
@@ -122,25 +143,55 @@ class Inherited:
 Endpoint: TypeAlias = Tcp | Unix | Inherited
 
 
-def choose(hosts: Sequence[str], ports: Sequence[int], others: Sequence[Endpoint]) -> list[Endpoint]:
-    """Return where to listen: every host at every port, and ``others``; with others alone, no TCP by default."""
+class Listener(NamedTuple):
+    """A listening socket, and the certificate it speaks TLS with."""
+
+    sock: socket.socket
+    certificate: Certificate | None = None
+
+
+def choose(
+    hosts: Sequence[str],
+    ports: Sequence[int],
+    others: Sequence[Endpoint],
+    certificate: Certificate | None = None,
+) -> list[Endpoint]:
+    """Return where to listen: every host at every port, and ``others``; with others alone, no TCP by default.
+
+    The ``certificate`` is for hosts and ports, and for inherited sockets; others bring their own.
+    """
+    more = [Inherited(each.number, certificate) if isinstance(each, Inherited) else each for each in others]
     if others and not hosts and not ports:
-        return list(others)
-    return [*(Tcp(host, port) for host in hosts or [HOST] for port in ports or [PORT]), *others]
+        return more
+    return [*(Tcp(host, port, certificate) for host in hosts or [HOST] for port in ports or [PORT]), *more]
 
 
-def listen_on(endpoints: Iterable[Endpoint]) -> list[socket.socket]:
+def passed_on(environment: MutableMapping[str, str]) -> list[Endpoint]:
+    """Return the sockets that systemd has opened for this process, and take its variables out of ``environment``."""
+    names = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
+    process, number, _ = (environment.pop(name, "") for name in names)
+    if process != str(os.getpid()) or not (number.isascii() and number.isdecimal()):
+        return []
+    return [Inherited(_FIRST_DESCRIPTOR + index) for index in range(int(number))]
+
+
+def listen_on(endpoints: Iterable[Endpoint]) -> list[Listener]:
     """Return listening sockets for all of ``endpoints``, or none: raise :exc:`EndpointError`."""
+    found: list[Listener] = []
     with ExitStack() as opened:
-        found = [opened.enter_context(sock) for endpoint in endpoints for sock in endpoint.listen()]
+        for endpoint in endpoints:
+            certificate = None if isinstance(endpoint, Unix) else endpoint.certificate
+            for sock in endpoint.listen():
+                opened.enter_context(sock)
+                found.append(Listener(sock, None if sock.family == socket.AF_UNIX else certificate))
         opened.pop_all()
     return found
 
 
-def address_of(sock: socket.socket) -> str:
+def address_of(listener: Listener) -> str:
     """Return where a listening socket is reached: ``http://127.0.0.1:8000``, ``unix:/run/site.sock``."""
-    name = sock.getsockname()
-    return _url(*name[:2]) if isinstance(name, tuple) else f"unix:{name}"
+    name = listener.sock.getsockname()
+    return _url(name[0], name[1], listener.certificate) if isinstance(name, tuple) else f"unix:{name}"
 
 
 def parse_port(text: str) -> int:
@@ -160,21 +211,25 @@ def parse_descriptor(text: str) -> Inherited:
 def parse_endpoint(text: str) -> Endpoint:
     r"""Return what an endpoint string of 1.x names: ``tcp:8000:interface=\:\:1``, ``unix:/a/path``, ``fd:fileno=3``.
 
-    A colon inside a value has a backslash before it. Raises :exc:`EndpointError`, for ``ssl:`` as well.
+    ``ssl:443:privateKey=key.pem:certKey=cert.pem`` is TCP with TLS; without ``certKey`` both are in one file. A colon
+    inside a value has a backslash before it. Raises :exc:`EndpointError`.
     """
     kind, *parts = (part.replace("\\:", ":") for part in re.split(r"(?<!\\):", text))
     fields = dict(_field(part) for part in parts)
-    if kind == "tcp" and fields.keys() <= {"", "port", "interface"}:
-        return Tcp(fields.get("interface", ""), parse_port(_main(fields, "port")))
-    if kind == "unix" and fields.keys() <= {"", "address"}:
-        return Unix(_main(fields, "address"))
-    if kind == "fd" and fields.keys() <= {"", "fileno"}:
-        return parse_descriptor(_main(fields, "fileno"))
-    if kind == "ssl":
-        raise EndpointError(
-            f"{text!r}: TLS ends in a proxy in front of this server (nginx, Caddy, HAProxy); use tcp: or unix: here"
-        )
-    raise EndpointError(f"an endpoint is tcp:PORT:interface=HOST, unix:PATH or fd:fileno=NUMBER, not {text!r}")
+    if fields.keys() <= _FIELDS.get(kind, frozenset()):
+        if kind == "unix":
+            return Unix(_main(fields, "address"))
+        if kind == "fd":
+            return parse_descriptor(_main(fields, "fileno"))
+        if kind == "tcp":
+            return Tcp(fields.get("interface", ""), parse_port(_main(fields, "port")))
+        if kind == "ssl" and fields.get("privateKey"):
+            certificate = Certificate(fields.get("certKey") or fields["privateKey"], fields["privateKey"])
+            return Tcp(fields.get("interface", ""), parse_port(_main(fields, "port")), certificate)
+    raise EndpointError(
+        "an endpoint is tcp:PORT:interface=HOST, ssl:PORT:privateKey=FILE:certKey=FILE:interface=HOST, unix:PATH or "
+        f"fd:fileno=NUMBER, not {text!r}"
+    )
 
 
 def _field(part: str) -> tuple[str, str]:
@@ -186,8 +241,9 @@ def _main(fields: Mapping[str, str], name: str) -> str:
     return fields.get(name) or fields.get("", "")
 
 
-def _url(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host and not host.startswith("[") else f"http://{host}:{port}"
+def _url(host: str, port: int, certificate: Certificate | None) -> str:
+    shown = f"[{host}]" if ":" in host and not host.startswith("[") else host
+    return f"{'https' if certificate else 'http'}://{shown}:{port}"
 
 
 def _refusal(endpoint: Endpoint, error: Exception) -> EndpointError:

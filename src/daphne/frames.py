@@ -6,6 +6,7 @@ from codecs import utf_8_decode
 from dataclasses import dataclass
 
 from channel_layers.messages import CLOSE_CODES
+from daphne.compression import Deflater, InflateError, OversizeError, inflate
 
 try:
     from websockets.speedups import apply_mask
@@ -19,8 +20,9 @@ _ENDED = -1
 
 _FIN = 0x80
 _MASKED = 0x80
-# RSV1 leaves this set on connections that negotiate permessage-deflate (RFC 7692 §6).
 _RESERVED = 0x70
+_COMPRESSED = 0x40
+"""RSV1 of a message's first frame, where permessage-deflate was negotiated (RFC 7692 §6)."""
 _FIN_TEXT, _FIN_BINARY = _FIN | _TEXT, _FIN | _BINARY
 
 _MAX_CONTROL_SIZE = 125
@@ -73,13 +75,15 @@ class FrameParser:
     """Turns what a client sends into messages and control events (RFC 6455 §5).
 
     Sizes are payload bytes. A frame over ``max_frame_size`` or a message over ``max_message_size`` fails with 1009
-    as soon as its length is known, a message of more than ``max_fragments`` frames with 1008.
+    as soon as its length is known, a message of more than ``max_fragments`` frames with 1008. With ``window_bits``
+    messages may be compressed (RFC 7692); one over ``max_inflated_size`` fails with 1009 before more of it is made.
 
     All state is in plain fields, so a parser can be pickled between two calls and carry on in another process.
     """
 
     __slots__ = (
         "_buffer",
+        "_compressed",
         "_fin",
         "_fragments",
         "_limit",
@@ -90,18 +94,30 @@ class FrameParser:
         "_tail",
         "max_fragments",
         "max_frame_size",
+        "max_inflated_size",
         "max_message_size",
+        "window_bits",
     )
 
-    def __init__(self, max_frame_size: int, max_message_size: int, max_fragments: int) -> None:
+    def __init__(
+        self,
+        max_frame_size: int,
+        max_message_size: int,
+        max_fragments: int,
+        window_bits: int = 0,
+        max_inflated_size: int = 0,
+    ) -> None:
         self.max_frame_size = max_frame_size
         self.max_message_size = max_message_size
         self.max_fragments = max_fragments
+        self.window_bits = window_bits
+        self.max_inflated_size = max_inflated_size
         self._limit = min(max_frame_size, max_message_size)
         # An incomplete header or control frame: never more than 130 bytes.
         self._buffer = b""
         # The message under way; opcode 0 is "none".
         self._opcode = 0
+        self._compressed = False
         self._message = bytearray()
         self._tail = b""
         self._fragments = 0
@@ -176,7 +192,7 @@ class FrameParser:
         """Check the first two bytes of a frame (§5.2, §5.4, §5.5) and return its opcode."""
         opcode = first & 0x0F
         if first & _RESERVED:
-            raise _Violation(1002, "reserved bits are set, but no extension was negotiated")
+            self._check_reserved(first & _RESERVED, opcode)
         if opcode not in _OPCODES:
             raise _Violation(1002, f"opcode {opcode} is not defined")
         if not second & _MASKED:
@@ -188,6 +204,12 @@ class FrameParser:
         elif opcode != _CONTINUATION and self._opcode:
             raise _Violation(1002, "new message before the end of a fragmented one")
         return opcode
+
+    def _check_reserved(self, bits: int, opcode: int) -> None:
+        if bits != _COMPRESSED or not self.window_bits:
+            raise _Violation(1002, "reserved bits are set that no negotiated extension uses")
+        if opcode != _TEXT and opcode != _BINARY:
+            raise _Violation(1002, "reserved bits are set where no message begins")
 
     def _take_control(self, opcode: int, data: bytes, position: int, events: list[Event]) -> int:
         """Take a control frame once all of it is there."""
@@ -212,7 +234,9 @@ class FrameParser:
         start = mask_start + 4
         if start > len(data):
             return position
-        self._opcode = opcode or self._opcode
+        if opcode:
+            self._opcode = opcode
+            self._compressed = data[position] & _COMPRESSED != 0
         self._fragments += 1
         self._fin = data[position] >= _FIN
         self._mask = data[mask_start:start]
@@ -243,8 +267,8 @@ class FrameParser:
         return stop
 
     def _keep(self, piece: bytes) -> None:
-        """Add ``piece`` to the message under way; bad UTF-8 raises here, not only at the message's end."""
-        if self._opcode == _TEXT:
+        """Add ``piece`` to the message under way; bad UTF-8 raises here, not only at the end, if it can be seen."""
+        if self._opcode == _TEXT and not self._compressed:
             self._tail = _check_text(self._tail + piece)
         self._message += piece
 
@@ -254,9 +278,19 @@ class FrameParser:
         if self._message:
             self._message += piece
             whole, self._message, self._tail = self._message, bytearray(), b""
+        if self._compressed:
+            whole = self._inflate(whole)
         message = whole.decode() if self._opcode == _TEXT else bytes(whole)
         self._opcode = self._fragments = 0
         return message
+
+    def _inflate(self, data: bytes | bytearray) -> bytes:
+        try:
+            return inflate(data, self.window_bits, self.max_inflated_size)
+        except OversizeError as error:
+            raise _Violation(1009, f"message inflates to more than max_inflated_size, {error}") from None
+        except InflateError:
+            raise _Violation(1007, "message cannot be inflated") from None
 
     def _fail(self, code: int, reason: str, events: list[Event]) -> None:
         self._end()
@@ -333,6 +367,16 @@ def binary_frame(payload: bytes) -> bytes:
     return _serialize(_FIN_BINARY, payload)
 
 
+def deflated_text_frame(text: str, deflater: Deflater) -> bytes:
+    """As :func:`text_frame`, compressed if ``deflater`` finds that worth while."""
+    return _deflated_frame(_FIN_TEXT, text.encode(), deflater)
+
+
+def deflated_binary_frame(payload: bytes, deflater: Deflater) -> bytes:
+    """As :func:`binary_frame`, compressed if ``deflater`` finds that worth while."""
+    return _deflated_frame(_FIN_BINARY, payload, deflater)
+
+
 def close_frame(code: int | None, reason: str = "") -> bytes:
     """Return a close frame; ``None`` or 1005 makes an empty one, without a reason.
 
@@ -353,6 +397,11 @@ def ping_frame(payload: bytes = b"") -> bytes:
 def pong_frame(payload: bytes = b"") -> bytes:
     """Return a pong; raises :exc:`ValueError` for more than 125 bytes."""
     return _serialize_control(_PONG, payload)
+
+
+def _deflated_frame(first: int, payload: bytes, deflater: Deflater) -> bytes:
+    data = deflater.deflate(payload)
+    return _serialize(first, payload) if data is None else _serialize(first | _COMPRESSED, data)
 
 
 def _serialize_control(opcode: int, payload: bytes) -> bytes:

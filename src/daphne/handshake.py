@@ -5,14 +5,19 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 from websockets import utils
 from websockets.exceptions import InvalidHeader
-from websockets.headers import parse_connection, parse_subprotocol, parse_upgrade
+from websockets.headers import parse_connection, parse_extension, parse_subprotocol, parse_upgrade
+
+from daphne.compression import Agreement, negotiate
 
 if TYPE_CHECKING:
     from daphne.http import Request
+
+T = TypeVar("T")
 
 _VERSION = "13"
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -35,16 +40,32 @@ class HandshakeError(Exception):
         return f"{self.status}: {self.reason}"
 
 
-def accept_key(request: Request) -> str:
-    """Check all of the request and return its ``Sec-WebSocket-Accept``; raises :exc:`HandshakeError`."""
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a valid handshake offers, and ``accept``, the value of ``Sec-WebSocket-Accept`` that answers its key.
+
+    ``subprotocols`` are in the client's order; ``compression`` is what its extensions and this server agree on.
+    """
+
+    accept: str
+    subprotocols: list[str]
+    compression: Agreement | None = None
+
+
+def read_offer(request: Request, window_bits: int = 0) -> Offer:
+    """Check all of the request and return what it offers; raises :exc:`HandshakeError`.
+
+    ``window_bits`` is the largest window to compress with, 9 to 15, or 0 for no compression.
+    """
     _check_upgrade(request)
     _check_version(request)
-    client_subprotocols(request)
-    return utils.accept_key(_client_key(request))
+    subprotocols = _client_subprotocols(request)
+    extensions = _parse_list(parse_extension, request, "Sec-WebSocket-Extensions")
+    accept = utils.accept_key(_client_key(request))
+    return Offer(accept, subprotocols, negotiate(extensions, window_bits) if window_bits else None)
 
 
-def client_subprotocols(request: Request) -> list[str]:
-    """Return the subprotocols the client offers, in its order; raises :exc:`HandshakeError` (400) for a bad list."""
+def _client_subprotocols(request: Request) -> list[str]:
     offered = _parse_list(parse_subprotocol, request, "Sec-WebSocket-Protocol")
     if len(set(offered)) < len(offered):
         raise HandshakeError(400, "Sec-WebSocket-Protocol names a subprotocol twice.")
@@ -63,8 +84,8 @@ def check_subprotocol(chosen: str, offered: Collection[str]) -> None:
         raise ValueError(f"subprotocol {chosen!r} is none of the {len(offered)} that the client offers")
 
 
-def accept_response(key: str, subprotocol: str | None, headers: Iterable[tuple[bytes | str, bytes | str]]) -> bytes:
-    """Return the head of the 101 response; ``key`` is what :func:`accept_key` returned.
+def accept_response(offer: Offer, subprotocol: str | None, headers: Iterable[tuple[bytes | str, bytes | str]]) -> bytes:
+    """Return the head of the 101 response to ``offer``.
 
     Text in ``headers`` is sent as latin-1. Raises :exc:`ValueError` for a header that is the handshake's own, or that
     cannot be sent as one field.
@@ -72,9 +93,11 @@ def accept_response(key: str, subprotocol: str | None, headers: Iterable[tuple[b
     extra = [(_encode(name), _encode(value)) for name, value in headers]
     for name, _ in extra:
         _check_not_reserved(name)
-    fields = [(b"Upgrade", b"websocket"), (b"Connection", b"Upgrade"), (b"Sec-WebSocket-Accept", key.encode())]
+    fields = [(b"Upgrade", b"websocket"), (b"Connection", b"Upgrade"), (b"Sec-WebSocket-Accept", offer.accept.encode())]
     if subprotocol is not None:
         fields.append((b"Sec-WebSocket-Protocol", subprotocol.encode()))
+    if offer.compression is not None:
+        fields.append((b"Sec-WebSocket-Extensions", offer.compression.field.encode()))
     if all(name.lower() != b"server" for name, _ in extra):
         fields.append((b"Server", b"Daphne"))
     lines = [_field_line(name, value) for name, value in fields + extra]
@@ -125,13 +148,13 @@ def _values(request: Request, name: str) -> list[str]:
     return [value.decode("latin-1") for key, value in request.headers if key == field]
 
 
-def _parse_list(parse: Callable[[str], Sequence[str]], request: Request, name: str) -> Sequence[str]:
+def _parse_list(parse: Callable[[str], Sequence[T]], request: Request, name: str) -> Sequence[T]:
     """Return the members of a list that may be spread over several fields (RFC 9110 §5.3)."""
     values = _values(request, name)
     try:
         return parse(", ".join(values)) if values else []
     except InvalidHeader:
-        raise HandshakeError(400, f"{name} is not a list of tokens.") from None
+        raise HandshakeError(400, f"{name} is malformed.") from None
 
 
 def _encode(part: bytes | str) -> bytes:

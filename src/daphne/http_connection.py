@@ -12,6 +12,8 @@ from channel_layers import codec
 from channel_layers.envelope import AGAIN, EVENT, LOST, MESSAGE, RAISED, UNROUTED, Done, Envelope, next_attempt
 from channel_layers.names import Keys
 from daphne import access, events, handshake
+from daphne.admission import Refusal
+from daphne.broadcast import Broadcast
 from daphne.connection import retry_delay
 from daphne.http import END, EndOfMessage, HttpError, HttpParser, Request
 from daphne.opening import OpeningHandshake
@@ -29,12 +31,15 @@ DISCONNECT: Final = "http.disconnect"
 BODY_CHUNK_SIZE: Final = 256 * 1024
 MAX_PIPELINED: Final = 32
 """Parsed events that may wait behind the request being answered before the socket is not read any more."""
+REFUSED_TIMEOUT: Final = 1.0
+"""Seconds that a connection which is one too many gets for its request, so that it can be told."""
 _SENTENCES: Final = {
     400: "This request cannot be understood.",
     403: "This request was refused.",
     404: "Nothing is here.",
     408: "This request took too long to arrive.",
     413: "This request is too large.",
+    429: "Your address has too many connections open.",
     500: "Something went wrong here.",
     503: "Nobody could answer this request in time. Try again in a moment.",
 }
@@ -64,6 +69,7 @@ class HttpConnection(asyncio.Protocol):
         "_parser",
         "_paused",
         "_phase",
+        "_refusal",
         "_request",
         "_response",
         "_server",
@@ -78,6 +84,7 @@ class HttpConnection(asyncio.Protocol):
         self._events: deque[Request | bytes | EndOfMessage | HttpError] = deque()
         self._phase = Phase.HEAD
         self._limit = 0.0
+        self._refusal: Refusal | None = None
         self._request: Request | None = None
         self._response: Response | None = None
         self._channel = ""
@@ -91,12 +98,13 @@ class HttpConnection(asyncio.Protocol):
         """A client has connected."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's does not inherit from it
         self._server.made(self)
-        self._wait_for(Phase.HEAD, self._server.config.head_timeout)
+        self._refusal = self._server.admitted.enter(transport)
+        self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
         """Parse requests; answer the first, keep the others in order."""
         if self._parser.idle and self._phase is Phase.HEAD:
-            self._wait_for(Phase.HEAD, self._server.config.head_timeout)
+            self._wait_for_head()
         try:
             self._events += self._parser.receive_data(data)
         except HttpError as error:
@@ -115,6 +123,8 @@ class HttpConnection(asyncio.Protocol):
         self._phase = Phase.CLOSED
         self._server.deadlines.cancel(self)
         self._give_up_request()
+        if self._refusal is None:
+            self._server.admitted.leave(self._transport)
         self._server.lost(self)
 
     def on_deadline(self, now: float) -> float | None:
@@ -154,7 +164,10 @@ class HttpConnection(asyncio.Protocol):
 
     def _begin(self, request: Request) -> None:
         self._request = request
-        if request.is_websocket:
+        if self._refusal is not None:
+            self._server.losses.count("connection refused", self._refusal.reason)
+            self._answer(*self._refusal)
+        elif request.is_websocket:
             self._upgrade(request)
         elif request.has_body:
             if request.expect_continue:
@@ -208,7 +221,7 @@ class HttpConnection(asyncio.Protocol):
 
     # -- from the application --------------------------------------------------------------------------------------
 
-    def deliver(self, content: dict[str, Any], frame: bytes | None, from_group: bool) -> None:
+    def deliver(self, content: dict[str, Any], broadcast: Broadcast | None) -> None:
         """Send a message of the response."""
         response = self._response
         if response is None or self._phase not in (Phase.RESPONSE, Phase.REST):
@@ -346,8 +359,7 @@ class HttpConnection(asyncio.Protocol):
         """Hand the connection over to a WebSocket handshake, if we may take it (RFC 6455 section 4.2)."""
         server = self._server
         try:
-            key = handshake.accept_key(request)
-            offered = handshake.client_subprotocols(request)
+            offer = handshake.read_offer(request, server.config.compression_level and server.config.compression_window)
         except handshake.HandshakeError as error:
             self._refuse_upgrade(request, error.status, error.reason, list(error.headers))
             return
@@ -357,11 +369,7 @@ class HttpConnection(asyncio.Protocol):
             return
         if verdict.reason:
             logger.info("%s: %s", request.path, verdict.reason)
-        if server.handshakes >= server.config.max_handshakes:
-            reason = f"{server.handshakes} handshakes wait for a decision already (max_handshakes)"
-            self._refuse_upgrade(request, 503, reason)
-            return
-        self._hand_over(request, key, offered)
+        self._hand_over(request, offer)
 
     def _refuse_upgrade(
         self, request: Request, status: int, why: str, headers: list[tuple[bytes, bytes]] | None = None
@@ -370,18 +378,21 @@ class HttpConnection(asyncio.Protocol):
         self._server.log(access.websocket_refused(request.path, client, status, why))
         self._answer(status, "", headers)
 
-    def _hand_over(self, request: Request, key: str, offered: list[str]) -> None:
+    def _hand_over(self, request: Request, offer: handshake.Offer) -> None:
         server = self._server
         self._phase = Phase.CLOSED
         server.deadlines.cancel(self)
-        opening = OpeningHandshake(server, self._transport, server.sockets.new_channel(), request, key)
+        opening = OpeningHandshake(server, self._transport, server.sockets.new_channel(), request, offer)
         server.connections[opening.channel] = opening
-        server.made(opening)
-        server.lost(self)
+        server.handed_over(self, opening)
         self._transport.set_protocol(opening)
-        opening.start(request, offered, self._parser.rest)
+        opening.start(self._parser.rest)
 
     # -- shared ----------------------------------------------------------------------------------------------------
+
+    def _wait_for_head(self) -> None:
+        limit = self._server.config.head_timeout
+        self._wait_for(Phase.HEAD, limit if self._refusal is None else min(limit, REFUSED_TIMEOUT))
 
     def _wait_for(self, phase: Phase, seconds: float) -> None:
         self._phase = phase

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from channel_layers.envelope import LOST, RAISED, RETURNED, UNDECIDED, UNROUTED, Done, Envelope
 from daphne import access, events
+from daphne.broadcast import Broadcast
 from daphne.connection import LaneConnection
-from daphne.handshake import accept_response, check_subprotocol, choose_subprotocol
+from daphne.handshake import Offer, accept_response, check_subprotocol, choose_subprotocol
 from daphne.http import Request
 from daphne.lane import CONNECT, Lane
 from daphne.outbox import NoWorker
@@ -33,26 +34,33 @@ _REFUSALS: Final = {
 class OpeningHandshake(LaneConnection):
     """The phase before the 101 (RFC 6455 section 4.2.2)."""
 
-    __slots__ = ("_decided", "_early", "_key", "_offered", "_owes_disconnect", "_pending", "_refused")
+    __slots__ = ("_decided", "_early", "_offer", "_owes_disconnect", "_pending", "_refused", "_request")
 
-    def __init__(self, server: Server, transport: asyncio.Transport, channel: str, request: Request, key: str) -> None:
+    def __init__(
+        self, server: Server, transport: asyncio.Transport, channel: str, request: Request, offer: Offer
+    ) -> None:
         super().__init__(server, transport, Lane(channel, request.path, server.config))
-        self._key = key
-        self._offered: list[str] = []
+        self._request = request
+        self._offer = offer
         self._early = bytearray()
-        self._pending: list[tuple[dict[str, Any], bool]] = []
+        self._pending: list[tuple[dict[str, Any], Broadcast | None]] = []
         self._decided = False
         self._refused = False
         self._owes_disconnect = False
 
-    def start(self, request: Request, offered: list[str], early: bytes) -> None:
-        """Ask the application; ``offered`` are the client's subprotocols, ``early`` what came behind the request."""
-        self._offered = offered
-        self._server.handshakes += 1
+    def start(self, early: bytes) -> None:
+        """Ask the application as soon as not too many others wait; ``early`` is what came behind the request."""
         self._server.deadlines.within(self._server.config.handshake_timeout, self)
-        self._push(CONNECT, events.websocket_connect(request, self._transport, self._server.config, offered))
         if early:
             self.data_received(early)
+        full = self._server.handshakes.enter(self)
+        if full:
+            self.refuse(503, full)
+
+    def proceed(self) -> None:
+        """Ask the application."""
+        request, subprotocols = self._request, self._offer.subprotocols
+        self._push(CONNECT, events.websocket_connect(request, self._transport, self._server.config, subprotocols))
 
     # -- from the peer ---------------------------------------------------------------------------------------------
 
@@ -69,6 +77,7 @@ class OpeningHandshake(LaneConnection):
             text = "the client left before the decision"
             self._server.log(access.websocket_refused(self.lane.path, None, 0, text))
         self._server.retire(self.channel)
+        self._server.admitted.leave(self._transport)
         self._server.lost(self)
         self._pay_disconnect()
 
@@ -80,12 +89,12 @@ class OpeningHandshake(LaneConnection):
 
     # -- from the application --------------------------------------------------------------------------------------
 
-    def deliver(self, content: dict[str, Any], frame: bytes | None, from_group: bool) -> None:
-        """Decide, or let the message wait for the decision."""
+    def deliver(self, content: dict[str, Any], broadcast: Broadcast | None) -> None:
+        """Decide, or let the message wait for the decision; a group message never decides."""
         if self._decided:  # too late to act on, but a consumer that refused gets no disconnect
-            self._refused = self._refused or (not from_group and _refuses(content))
-        elif from_group or not self._decides(content):
-            self._wait(content, from_group)
+            self._refused = self._refused or (broadcast is None and _refuses(content))
+        elif broadcast is not None or not self._decides(content):
+            self._wait(content, broadcast)
 
     def _decides(self, content: dict[str, Any]) -> bool:
         """Act on ``accept`` and ``close`` (protocol of the 1.x specification, while the handshake is pending)."""
@@ -99,12 +108,12 @@ class OpeningHandshake(LaneConnection):
             return False
         return True
 
-    def _wait(self, content: dict[str, Any], from_group: bool) -> None:
+    def _wait(self, content: dict[str, Any], broadcast: Broadcast | None) -> None:
         limit = self._server.config.max_pending_messages
         if len(self._pending) >= limit:
             self.refuse(503, f"{limit} messages waited for its decision (max_pending_messages)")
         else:
-            self._pending.append((content, from_group))
+            self._pending.append((content, broadcast))
 
     def _connect_ended(self, outcome: int) -> None:
         self._owes_disconnect = outcome in (RETURNED, UNDECIDED) and not self._refused
@@ -125,7 +134,7 @@ class OpeningHandshake(LaneConnection):
 
     def _was_answered(self) -> bool:
         """Return whether a consumer has sent data, which accepts where nothing else decides (1.1.8's rule)."""
-        return any(not from_group and _has_data(content) for content, from_group in self._pending)
+        return any(broadcast is None and _has_data(content) for content, broadcast in self._pending)
 
     def unserved(self, envelope: Envelope) -> bool:
         """A handshake does not wait long for a first worker."""
@@ -143,20 +152,20 @@ class OpeningHandshake(LaneConnection):
         if self._transport.is_closing():
             return  # the client is gone, as connection_lost() is about to say
         try:
-            head = accept_response(self._key, self._subprotocol(content), _pairs(content.get("headers")))
+            head = accept_response(self._offer, self._subprotocol(content), _pairs(content.get("headers")))
         except (TypeError, ValueError) as error:
             self.refuse(500, f"its consumer's answer cannot be sent: {error}")
             return
         self._end()
         self._owes_disconnect = False  # the open socket sends its own
-        socket = WebSocketConnection(self._server, self._transport, self.lane)
+        socket = WebSocketConnection(self._server, self._transport, self.lane, self._offer.compression)
         socket.open(head, content, self._pending, bytes(self._early))
 
     def _subprotocol(self, content: dict[str, Any]) -> str | None:
         chosen: str | None = content.get("subprotocol")
         if chosen is None:
-            return choose_subprotocol(self._offered, self._server.config.subprotocols)
-        check_subprotocol(chosen, self._offered)
+            return choose_subprotocol(self._offer.subprotocols, self._server.config.subprotocols)
+        check_subprotocol(chosen, self._offer.subprotocols)
         return chosen
 
     def refuse(self, status: int, why: str, headers: Iterable[Any] = (), body: bytes | None = None) -> None:
@@ -181,8 +190,8 @@ class OpeningHandshake(LaneConnection):
     def _end(self) -> None:
         """The handshake is over, whatever the decision; a refused socket is no member of any group from here on."""
         self._decided = True
-        self._server.handshakes -= 1
         self._server.deadlines.cancel(self)
+        self._server.handshakes.leave(self)
         self._resume_reading()
 
     def _drained(self) -> None:

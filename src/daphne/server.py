@@ -7,6 +7,7 @@ import logging
 import os
 import platform
 import socket
+import ssl
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
@@ -17,12 +18,16 @@ from channel_layers.losses import Losses
 from channel_layers.messages import HTTP_KIND, WEBSOCKET_KIND
 from channel_layers.registry import HEARTBEAT_INTERVAL, Announcement
 from daphne.access import AccessLog, log_access
+from daphne.admission import Connections, Handshakes
+from daphne.broadcast import WritePolicies
+from daphne.compression import Deflaters
 from daphne.config import Config
 from daphne.connection import LaneConnection
 from daphne.deadlines import Deadlines
 from daphne.delivery import Delivery
 from daphne.http_connection import HttpConnection
 from daphne.outbox import Outbox
+from daphne.pace import IdleLimits
 
 try:
     from uvloop import new_event_loop
@@ -42,8 +47,7 @@ class Server:
     """Sockets of one process and everything they share.
 
     ``connections`` maps reply channels to what they lead to. Sizes are bytes: ``lanes_size`` of events that wait or
-    are under way (``lanes_full``: as much as may be), ``bodies_size`` of request bodies not yet sent on;
-    ``handshakes`` counts undecided ones.
+    are under way (``lanes_full``: as much as may be), ``bodies_size`` of request bodies not yet sent on.
     """
 
     def __init__(self, layer: BaseChannelLayer, config: Config, log: AccessLog = log_access) -> None:
@@ -55,7 +59,10 @@ class Server:
         self.connections: dict[str, LaneConnection | HttpConnection] = {}
         self._live: set[LaneConnection | HttpConnection] = set()
         self.paused: dict[str, LaneConnection] = {}
-        self.handshakes = 0
+        self.admitted = Connections(config)
+        self.handshakes = Handshakes(config)
+        self.deflaters = Deflaters(config.compression_level, config.min_compressed_size)
+        self.idle_limits = IdleLimits(config.idle_timeout, config.idle_timeouts)
         self.lanes_size = 0
         self.lanes_full = False
         self.bodies_size = 0
@@ -63,7 +70,7 @@ class Server:
         self.requests = layer.open_inbox(HTTP_KIND)
         self.deadlines = Deadlines(self.loop)
         self.outbox = Outbox(layer, self.connections.get)
-        self._delivery = Delivery(self.connections, self.losses)
+        self._delivery = Delivery(self.connections, self.losses, WritePolicies(config.write_policies))
         self._listeners: list[asyncio.Server] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._reads: frozenset[str] | None = None
@@ -79,8 +86,20 @@ class Server:
         )
         self._tasks = [self.loop.create_task(coroutine) for coroutine in coroutines]
         for sock in sockets:
-            factory = lambda: HttpConnection(self)  # noqa: E731 -- create_server wants a factory
-            self._listeners.append(await self.loop.create_server(factory, sock=sock, backlog=BACKLOG))
+            await self.listen(sock)
+
+    async def listen(self, sock: socket.socket, context: ssl.SSLContext | None = None) -> None:
+        """Accept connections on a bound socket, with TLS where there is a ``context`` for it."""
+        factory = lambda: HttpConnection(self)  # noqa: E731 -- create_server wants a factory
+        listener = await self.loop.create_server(
+            factory,
+            sock=sock,
+            backlog=BACKLOG,
+            ssl=context,
+            ssl_handshake_timeout=self.config.head_timeout if context else None,
+            ssl_shutdown_timeout=self.config.close_timeout if context else None,
+        )
+        self._listeners.append(listener)
 
     async def stop(self) -> None:
         """End in order: stop accepting, let requests finish, close sockets with 1012, say so to the layer."""
@@ -120,8 +139,13 @@ class Server:
         """A connection has a transport."""
         self._live.add(connection)
 
+    def handed_over(self, former: LaneConnection | HttpConnection, connection: LaneConnection) -> None:
+        """The transport of ``former`` is that of ``connection`` now."""
+        self._live.discard(former)
+        self._live.add(connection)
+
     def lost(self, connection: LaneConnection | HttpConnection) -> None:
-        """A connection has no transport any more, or another took it over."""
+        """A connection has no transport any more."""
         self._live.discard(connection)
         if not self._live:
             self._all_lost.set()

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from daphne import access, events
-from daphne.connection import LaneConnection
-from daphne.frames import (
-    Close,
-    Event,
-    Fail,
-    FrameParser,
-    Ping,
-    Pong,
-    binary_frame,
-    close_frame,
-    ping_frame,
-    pong_frame,
-    text_frame,
-)
+from daphne.broadcast import Broadcast, data_frame
+from daphne.compression import Agreement
+from daphne.frames import Close, Event, Fail, FrameParser, Ping, Pong, close_frame, ping_frame, pong_frame
 from daphne.lane import RECEIVE, Lane
+from daphne.pace import Rate
+from daphne.writing import WritingConnection
 
 if TYPE_CHECKING:
     from daphne.server import Server
 
 ABNORMAL: Final = 1006
 """Close code of a connection that ended without a close frame (RFC 6455 section 7.1.5)."""
+GOING_AWAY: Final = 1001
+TOO_SLOW: Final = 1013
+TOO_MUCH: Final = (1008, 1009)
+"""Codes of a message with too many frames or bytes: the rest of it is on its way."""
+FLOOD: Final = 16 * 1024
+"""Bytes in one piece that broke the protocol from which on more is taken to be on its way."""
+LINGER: Final = 0.1
+"""Seconds without a byte after which a peer that broke the protocol is taken to have stopped."""
 
 
 class State(Enum):
@@ -43,53 +43,73 @@ class State(Enum):
     """The transport is gone or going; events may still be under way."""
 
 
-class WebSocketConnection(LaneConnection):
+class WebSocketConnection(WritingConnection):
     """A socket from its 101 until its last event is settled. State is plain fields, frame-aligned."""
 
     __slots__ = (
         "_by",
         "_code",
+        "_deflater",
+        "_floods",
         "_heard",
+        "_idle_limit",
+        "_idle_since",
+        "_moved",
         "_opened",
         "_parser",
+        "_ping_at",
         "_pinged",
+        "_rate",
         "_reason",
         "_received",
-        "_sent",
         "_state",
+        "_throttled",
     )
 
-    def __init__(self, server: Server, transport: asyncio.Transport, lane: Lane) -> None:
+    def __init__(
+        self, server: Server, transport: asyncio.Transport, lane: Lane, compression: Agreement | None = None
+    ) -> None:
         super().__init__(server, transport, lane)
         config = server.config
-        self._parser = FrameParser(config.max_frame_size, config.max_message_size, config.max_fragments)
+        self._parser = FrameParser(
+            config.max_frame_size,
+            config.max_message_size,
+            config.max_fragments,
+            compression.inflate_bits if compression else 0,
+            config.max_inflated_size or config.max_message_size,
+        )
+        self._deflater = server.deflaters.of(compression)
+        self._rate = Rate(config.max_messages_per_second) if config.max_messages_per_second else None
+        self._throttled = False
+        self._floods = False
+        self._idle_limit = server.idle_limits.of(lane.path)
+        self._idle_since = server.loop.time()
+        self._moved = 0
+        self._ping_at = 0.0
         self._state = State.OPEN
         self._opened = server.loop.time()
         self._heard = True
         self._pinged = False
         self._received = 0
-        self._sent = 0
         self._code = ABNORMAL
         self._reason = ""
         self._by = ""
 
     def open(
-        self, head: bytes, content: dict[str, Any], pending: list[tuple[dict[str, Any], bool]], early: bytes
+        self, head: bytes, content: dict[str, Any], pending: list[tuple[dict[str, Any], Broadcast | None]], early: bytes
     ) -> None:
         """Send the 101, the accepting message, what waited for it, and read what came early."""
         self._transport.write(head)
         self._server.log(access.websocket_opened(self.lane.path, events.peer_of(self._transport)))
         opening = self._server.connections[self.channel]
         self._server.connections[self.channel] = self
-        self._server.made(self)
-        self._server.lost(opening)
-        self._transport.set_write_buffer_limits(high=self._server.config.max_write_size)
+        self._server.handed_over(opening, self)
+        self._limit_transport()
         self._transport.set_protocol(self)
-        if self._server.config.ping_interval:
-            self._server.deadlines.within(self._server.config.ping_interval, self)
-        self.deliver(content, None, from_group=False)
-        for waited, from_group in pending:
-            self.deliver(waited, None, from_group)
+        self._watch()
+        self.deliver(content, None)
+        for waited, broadcast in pending:
+            self.deliver(waited, broadcast)
         if early:
             self.data_received(early)
 
@@ -98,26 +118,25 @@ class WebSocketConnection(LaneConnection):
     def data_received(self, data: bytes) -> None:
         """Handle bytes from the peer."""
         self._heard = True
-        for event in self._parser.receive_data(data):
+        received = self._parser.receive_data(data)
+        for event in received:
             if type(event) is str:
                 self._receive("text", event)
             elif type(event) is bytes:
                 self._receive("bytes", event)
             else:
-                self._control(event)
+                self._control(event, len(data))
+        if self._rate is not None:
+            self._throttle(self._rate.take(self._server.loop.time(), len(received)))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is gone."""
         if not self._by:
             self._by = f"network ({exc})" if exc else "network (no close frame)"
         self._end()
+        self._server.deadlines.cancel(self)
+        self._server.admitted.leave(self._transport)
         self._server.lost(self)
-
-    def pause_writing(self) -> None:
-        """The client has not read ``max_write_size`` bytes: it gets a close frame, and nothing more is queued."""
-        limit = self._server.config.max_write_size
-        self._server.losses.count("slow client", f"{self.lane.path} is closed: its client left {limit} bytes unread")
-        self.close(1013, "too slow", f"server (client left {limit} bytes unread: max_write_size)")
 
     def _receive(self, key: str, message: str | bytes) -> None:
         if self._state is State.OPEN:  # not after our close frame (RFC 6455 section 1.4)
@@ -126,24 +145,47 @@ class WebSocketConnection(LaneConnection):
             if self.lane.waiting or self._server.lanes_full:
                 self._limit_reading()
 
-    def _control(self, event: Event) -> None:
+    def _control(self, event: Event, size: int) -> None:
         if isinstance(event, Close):
             self._closed_by_peer(event)
         elif isinstance(event, Fail):
+            self._floods = size >= FLOOD or event.code in TOO_MUCH
             self._fail(event)
         elif isinstance(event, Pong):
             self._pinged = False
         elif isinstance(event, Ping) and self._state is State.OPEN:
-            self._transport.write(pong_frame(event.payload))
+            self._answer_ping(event.payload)
+
+    def _answer_ping(self, payload: bytes) -> None:
+        """Send a pong; a client that does not read gets one for its last ping alone (RFC 6455 section 5.5.3)."""
+        if self._backlog is None:
+            self._transport.write(pong_frame(payload))
+        else:
+            self._backlog.pong = pong_frame(payload)
+
+    def _throttle(self, seconds: float) -> None:
+        """Read nothing for a while: the client has sent more than it may."""
+        if seconds and not self._throttled and self._state is State.OPEN:
+            limit = self._server.config.max_messages_per_second
+            detail = f"{self.lane.path} is not read for {seconds:.2f} s: more than {limit} messages per second"
+            self._server.losses.count("throttled", f"{detail} (max_messages_per_second)")
+            self._throttled = True
+            self._pause_reading()
+            self._server.loop.call_later(seconds, self._end_throttle)
+
+    def _end_throttle(self) -> None:
+        self._throttled = False
+        self.reconsider_reading()
 
     def _closed_by_peer(self, close: Close) -> None:
         """Answer a close frame, or take the answer to ours (RFC 6455 section 7.1)."""
         if self._state is State.OPEN:
             self._by = "client"
-            self._transport.write(close_frame(close.code))
+            self._write_last(close_frame(close.code))
         self._code, self._reason = close.code, close.reason
         self._transport.close()
         self._end()
+        self._limit_closing()
 
     def _fail(self, fail: Fail) -> None:
         if self._state is not State.OPEN:
@@ -161,36 +203,90 @@ class WebSocketConnection(LaneConnection):
             self._close_failed()
 
     def _close_failed(self) -> None:
-        if not self._transport.is_closing():
-            self._transport.write(close_frame(self._code, self._reason))
-            self._transport.close()
+        if self._transport.is_closing():
+            self._end()
+            return
+        self._write_last(close_frame(self._code, self._reason))
         self._end()
+        if self._floods:
+            self._linger()
+        else:
+            self._transport.close()
+            self._limit_closing()
+
+    def _linger(self) -> None:
+        """Read on and forget it while the peer sends (RFC 6455 section 7.1.1).
+
+        To close with bytes unread would reset the connection, and the close frame might never be seen.
+        """
+        self._resume_reading()
+        self._heard = False
+        self._ping_at = self._server.loop.time() + self._server.config.close_timeout
+        self._server.deadlines.within(LINGER, self)
+
+    def _end_lingering(self, now: float) -> float | None:
+        """Close once nothing came for a moment, or it has taken long enough; cut what the peer leaves unread."""
+        if self._transport.is_closing():
+            self._transport.abort()
+            return None
+        if self._heard and now < self._ping_at:
+            self._heard = False
+            return now + LINGER
+        self._transport.close()
+        return now + self._server.config.close_timeout
 
     # -- to the peer -----------------------------------------------------------------------------------------------
 
-    def deliver(self, content: dict[str, Any], frame: bytes | None, from_group: bool) -> None:
+    def deliver(self, content: dict[str, Any], broadcast: Broadcast | None) -> None:
         """Send the data of a message, then act on its ``close``."""
         if self._state is not State.OPEN and self._state is not State.FAILING:
             return
-        if frame is None:
-            frame = data_frame(content)
+        if broadcast is None:
+            frame = data_frame(content, self._deflater)
+        else:
+            frame = broadcast.frame if self._deflater is None else broadcast.deflated(self._deflater)
         if frame is not None and not self._transport.is_closing():
-            self._sent += 1
-            self._transport.write(frame)
+            if self._backlog is None:
+                self._sent += 1
+                self._transport.write(frame)
+            else:
+                self._hold(frame, broadcast)
         close = content.get("close")
         if close:
-            by = "group message" if from_group else "consumer"
+            by = "consumer" if broadcast is None else "group message"
             self.close(1000 if close is True else close, content.get("reason") or "", by)
 
     def close(self, code: int, reason: str, by: str) -> None:
-        """Send a close frame and wait for the peer's."""
+        """Send a close frame behind what waits, and expect the peer's."""
         if self._state is not State.OPEN:
             return
         self._state = State.CLOSING
         self._by = by
-        self._transport.write(close_frame(code, reason))
+        self._write_last(close_frame(code, reason))
         self._resume_reading()
         self._limit_closing()
+
+    def _give_up(self, limit: int) -> None:
+        """Close a client that does not read, without what waits for it: nobody would read it."""
+        if self._state is State.FAILING:
+            self._close_failed()
+            return
+        self._backlog = None
+        self._server.losses.count("slow client", f"{self.lane.path} is closed: its client left {limit} bytes unread")
+        self.close(TOO_SLOW, "too slow", f"server (client left {limit} bytes unread: max_write_size)")
+
+    def _may_wait(self) -> bool:
+        return self._state in (State.OPEN, State.FAILING)
+
+    # -- time limits -----------------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        """Look after the peer from now on, as often as pings and the idle limit need it."""
+        now, config = self._server.loop.time(), self._server.config
+        self._ping_at = now + config.ping_interval if config.ping_interval else math.inf
+        first = min(self._ping_at, self._idle_at())
+        if first < math.inf:
+            self._server.deadlines.within(first - now, self)
 
     def _limit_closing(self) -> None:
         """Give the end ``close_timeout``, in place of the time to the next ping."""
@@ -198,25 +294,52 @@ class WebSocketConnection(LaneConnection):
         self._server.deadlines.within(self._server.config.close_timeout, self)
 
     def on_deadline(self, now: float) -> float | None:
-        """Look after a silent peer, or one that does not answer our close frame."""
-        config = self._server.config
+        """Look after a silent peer, an idle one, or one that does not answer our close frame."""
         if self._state is State.FAILING:  # what came before the fault takes too long
             self._close_failed()
             return None
-        if self._state is not State.OPEN:
+        if self._state is State.CLOSED:
+            return self._end_lingering(now)
+        if self._state is State.CLOSING:
             self._transport.abort()
             return None
+        if self._is_idle(now):
+            self.close(GOING_AWAY, "idle", f"server (no message for {self._idle_limit:g} s: idle limit)")
+            return None
+        if now >= self._ping_at and not self._look_for_pong(now):
+            return None
+        return min(self._ping_at, self._idle_at())
+
+    def _look_for_pong(self, now: float) -> bool:
+        """Ping a silent peer; return ``False`` for one that has not answered the last ping: it is gone."""
+        config = self._server.config
         if self._heard or self._paused:  # while reading is paused no pong can be seen
             self._heard = self._pinged = False
-            return now + config.ping_interval
-        if self._pinged:
+            self._ping_at = now + config.ping_interval
+        elif not self._pinged:
+            self._pinged = True
+            self._ping_at = now + config.ping_timeout
+            self._transport.write(ping_frame(b""))
+        else:
             self._by = f"server (no pong for {config.ping_timeout:g} s)"
             self._state = State.CLOSING
             self._transport.abort()
-            return None
-        self._pinged = True
-        self._transport.write(ping_frame(b""))
-        return now + config.ping_timeout
+            return False
+        return True
+
+    def _is_idle(self, now: float) -> bool:
+        """Return whether no message has gone either way for too long; counters are compared, nothing is timed."""
+        moved = self._received + self._sent
+        if moved != self._moved:
+            self._moved, self._idle_since = moved, now
+        return bool(self._idle_limit) and now - self._idle_since >= self._idle_limit
+
+    def _idle_at(self) -> float:
+        """Return when to look whether the socket is idle: four times within the limit."""
+        if not self._idle_limit:
+            return math.inf
+        now = self._server.loop.time()
+        return min(now + self._idle_limit / 4, self._idle_since + self._idle_limit)
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
@@ -243,13 +366,4 @@ class WebSocketConnection(LaneConnection):
         """The socket was accepted before its connect consumer finished; whatever its end, it stays open."""
 
     def _may_read(self) -> bool:
-        return self._state in (State.OPEN, State.CLOSING)
-
-
-def data_frame(content: dict[str, Any]) -> bytes | None:
-    """Return the ``text`` or ``bytes`` of a message as a frame, or ``None`` if it has neither."""
-    text = content.get("text")
-    if text is not None:
-        return text_frame(text)
-    data = content.get("bytes")
-    return binary_frame(data) if data is not None else None
+        return self._state is State.CLOSING or (self._state is State.OPEN and not self._throttled)

@@ -90,3 +90,14 @@ def test_our_setting_goes_before_those_of_1x() -> None:
         assert (conf.server_options()["subprotocols"], conf.server_options()["root_path"]) == (("new",), "/new")
     with override_settings(CHANNELS_WS_PROTOCOLS=None, FORCE_SCRIPT_NAME=None):
         assert (conf.server_options()["subprotocols"], conf.server_options()["root_path"]) == ((), "")
+
+
+def test_dicts_of_the_server_are_pairs_in_their_order() -> None:
+    """The first pattern that matches counts; what is no dict is left for the server to refuse."""
+    policies, limits = {"b-*": "coalesce", "*": "drop-oldest"}, {"^/a": 5, "": 0}
+    with override_settings(CHANNELS={"WRITE_POLICIES": policies, "IDLE_TIMEOUTS": limits}):
+        options = conf.server_options()
+    assert options["write_policies"] == (("b-*", "coalesce"), ("*", "drop-oldest"))
+    assert options["idle_timeouts"] == (("^/a", 5), ("", 0))
+    with override_settings(CHANNELS={"WRITE_POLICIES": "coalesce"}):
+        assert conf.server_options()["write_policies"] == "coalesce"

@@ -189,5 +189,6 @@ async def serving(reads: Sequence[str] = USUAL, **options: Any) -> AsyncIterator
         beating.cancel()
         await idle()
     server = rig.server
-    assert (server.handshakes, server.bodies_size, server.paused) == (0, 0, {})
+    assert (len(server.handshakes), server.bodies_size, server.paused) == (0, 0, {})
+    assert server.admitted.count == 0
     assert all(not transport.late for transport in rig.transports)

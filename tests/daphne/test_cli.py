@@ -6,8 +6,10 @@ import http.client
 import logging
 import os
 import re
+import resource
 import signal
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Iterator
@@ -20,7 +22,7 @@ import pytest
 import daphne
 from channel_layers.memory import MemoryChannelLayer
 from daphne.cli import (
-    LIMITS,
+    OTHER_FILES,
     WITHOUT_MEANING,
     configured,
     dashed,
@@ -29,9 +31,12 @@ from daphne.cli import (
     main,
     make_parser,
     show_logs,
+    within_file_limit,
 )
-from daphne.config import Config
+from daphne.config import LIMITS, Config
 from daphne.endpoints import Inherited, Tcp, Unix
+from daphne.tls import Certificate
+from tests.daphne.certificates import make_certificate, subject_of, trusting
 from tests.runserver import PATIENCE, STARTING, RunServer, free_port, write_files
 
 PROJECT = {
@@ -93,10 +98,30 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+ACTIVATION = """
+import os, socket, sys
+
+sock = socket.create_server(("127.0.0.1", 0))
+if sock.fileno() != 3:
+    os.dup2(sock.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.executable, [sys.executable, "-m", "daphne", *sys.argv[1:]])
+"""
+
+
+class Activated(Process):
+    """The same, started as systemd does: with a listening socket as descriptor 3."""
+
+    command = ("-c", ACTIVATION)
+
+
 @contextmanager
-def serving(project: Path, *options: str, layer: str = "channel_layer", where: str = "http://") -> Iterator[Process]:
+def serving(
+    project: Path, *options: str, layer: str = "channel_layer", where: str = "http://", kind: type[Process] = Process
+) -> Iterator[Process]:
     """Run the command until the block ends, from the line that says where it listens."""
-    process = Process(project, *options, f"site_of_daphne:{layer}")
+    process = kind(project, *options, f"site_of_daphne:{layer}")
     try:
         found = process.wait_for(rf"process \d+ listens on {where}(127\.0\.0\.1:(\d+))?", timeout=STARTING)
         process.port = int(found[2] or 0)
@@ -130,9 +155,9 @@ def parsed(*arguments: str) -> Any:
 def test_every_limit_is_an_option(name: str) -> None:
     """In both spellings, with the type of the configuration, and with its docstring as help."""
     for option in (f"--{name}", "--" + name.replace("_", "-")):
-        options = given_options(parsed(option, "7"))
-        assert getattr(Config(**options), name) == 7
-        assert options == {name: 7}
+        options = given_options(parsed(option, "9"))
+        assert getattr(Config(**options), name) == 9
+        assert options == {name: 9}
 
 
 def test_limits_are_the_numbers_of_the_configuration() -> None:
@@ -160,10 +185,15 @@ def test_help_has_the_docstrings_of_the_configuration() -> None:
         (["--ws-protocol", "a", "b", "--ws_protocol", "c", "-v", "1"], {"subprotocols": ("a", "b", "c")}),
         (["--ws-protocol", "-v", "1"], {"subprotocols": ()}),
         (["--root-path", "/a_b"], {"root_path": "/a_b"}),
+        (
+            ["--write-policy", "a=b-*=coalesce", "--write_policy", "x=drop-oldest"],
+            {"write_policies": (("a=b-*", "coalesce"), ("x", "drop-oldest"))},
+        ),
+        (["--idle-timeout-of", "^/chat/=600"], {"idle_timeouts": (("^/chat/", 600.0),)}),
     ],
 )
-def test_options_of_1x(arguments: list[str], expected: dict[str, object]) -> None:
-    """They reach the configuration; what is not given does not."""
+def test_options_of_the_configuration(arguments: list[str], expected: dict[str, object]) -> None:
+    """Those of 1.x and others reach the configuration; what is not given does not."""
     assert given_options(parsed(*arguments)) == expected
 
 
@@ -182,6 +212,8 @@ def test_endpoints() -> None:
         (["-u", ""], "argument -u/--unix-socket: a Unix socket needs a path; the one given is empty"),
         (["--max_body_size", "16M"], "argument --max-body-size: invalid int value: '16M'"),
         (["-v", "5"], "argument -v/--verbosity: invalid choice: 5"),
+        (["--write-policy", "a"], "argument --write-policy: there is no = in 'a'"),
+        (["--idle-timeout-of", "a=b"], "argument --idle-timeout-of: could not convert string to float: 'b'"),
         (["--max-bodie-size", "1"], "unrecognized arguments: --max-bodie-size"),
     ],
 )
@@ -199,6 +231,21 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         parsed("--version")
     assert (ended.value.code, capsys.readouterr().out) == (0, f"daphne {daphne.__version__}\n")
+
+
+def test_connections_leave_room_for_other_files(caplog: pytest.LogCaptureFixture) -> None:
+    """No more are let in than the process can open; who asked for more is told."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    room = limits[1] - OTHER_FILES
+    try:
+        assert within_file_limit(Config()).max_connections == room
+        assert within_file_limit(Config(max_connections=10)).max_connections == 10
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (limits[1], limits[1])
+        assert caplog.messages == []
+        assert within_file_limit(Config(max_connections=room + 1)).max_connections == room
+        assert caplog.messages == [f"max_connections {room + 1}: this process may open only {limits[1]} files"]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 @pytest.mark.parametrize("options", [{"max_body_size": -1}, {"http_timeout": "soon"}])
@@ -257,6 +304,15 @@ def test_access_log_in_a_file(tmp_path: Path, verbosity: str) -> None:
         (["site_of_daphne:channel_layer", "-u", "/no/where"], "daphne: cannot listen on unix:/no/where: No such file"),
         (["site_of_daphne:channel_layer", "--access-log", "/no/where"], "No such file or directory: '/no/where'"),
         (["site_of_daphne:unreachable", "-p", "0"], "daphne: no layer at localhost:6379 in 5 s"),
+        (["site_of_daphne:channel_layer", "--ssl-keyfile", "k.pem"], "daphne: --ssl-keyfile needs --ssl-certfile"),
+        (
+            ["site_of_daphne:channel_layer", "-p", "0", "--ssl-certfile", "no.pem"],
+            "daphne: cannot use the certificate no.pem: No such file or directory",
+        ),
+        (
+            ["site_of_daphne:channel_layer", "-e", "ssl:0:privateKey=no.pem"],
+            "daphne: cannot use the certificate no.pem with no.pem: No such file or directory",
+        ),
     ],
 )
 def test_what_it_cannot_start_with(
@@ -333,6 +389,57 @@ def get_unix(path: Path, target: str) -> bytes:
         connection.sock.connect(str(path))
         connection.request("GET", target)
         return connection.getresponse().read()
+
+
+def test_sockets_that_systemd_has_opened(project: Path) -> None:
+    """They take the place of the default port."""
+    with serving(project, kind=Activated) as process:
+        [line] = process.matching("listens on")
+        assert line.count("http://") == 1
+        assert process.port not in (0, 8000)
+        assert process.get("/activated") == (200, "/activated")
+
+
+def test_tls_and_a_certificate_that_is_renewed(project: Path, tmp_path: Path) -> None:
+    """SIGHUP reads the files again, for new connections; an open one goes on, and a fault changes nothing."""
+    certificate = make_certificate(tmp_path, "one")
+    files = ["--ssl-certfile", certificate.certfile, "--ssl-keyfile", str(certificate.keyfile)]
+    with serving(project, "-p", "0", *files, where="https://") as process:
+        before = https(process.port, certificate)
+        assert ask(before, "/first") == ("one", b"/first")
+        make_certificate(tmp_path, "two")
+        process.send(signal.SIGHUP)
+        process.wait_for(rf"certificate {certificate.certfile} was read again$")
+        after = https(process.port, certificate)
+        assert ask(after, "/second") == ("two", b"/second")
+        (tmp_path / "key.pem").write_text("broken")
+        process.send(signal.SIGHUP)
+        process.wait_for(r"ERROR .*cannot use the certificate .*; the one before stays in use$")
+        last = https(process.port, certificate)
+        assert ask(last, "/third") == ("two", b"/third")
+        assert ask(before, "/again") == ("one", b"/again")
+        for connection in (before, after, last):
+            connection.close()
+
+
+def https(port: int, certificate: Certificate) -> http.client.HTTPSConnection:
+    """Return a connection that trusts this certificate alone."""
+    return http.client.HTTPSConnection("127.0.0.1", port, context=trusting(certificate), timeout=PATIENCE)
+
+
+def ask(connection: http.client.HTTPSConnection, path: str) -> tuple[str, bytes]:
+    """Return whose certificate was shown, and the answer."""
+    connection.request("GET", path)
+    assert isinstance(connection.sock, ssl.SSLSocket)
+    return subject_of(connection.sock), connection.getresponse().read()
+
+
+def test_hangup_without_a_certificate_changes_nothing(project: Path) -> None:
+    """There is a line in the log, and the server goes on."""
+    with serving(project, "-p", "0") as process:
+        process.send(signal.SIGHUP)
+        process.wait_for("SIGHUP: there is no certificate to read again")
+        assert process.get("/still") == (200, "/still")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

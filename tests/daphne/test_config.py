@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from daphne.config import Config
+from daphne.config import LIMITS, Config, text_of
 
 
 @pytest.mark.parametrize("options", [{"ping_interval": 0}, {"root_path": "-1"}, {"debug": True}, {"head_timeout": 0.5}])
@@ -38,3 +38,25 @@ def test_a_value_of_another_type_is_refused(options: dict[str, Any], expected: s
     """The error says what is expected, the default and the value."""
     with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
         Config(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"compression_level": 10}, "compression_level is 0 to 9, not 10"),
+        ({"compression_window": 8}, "compression_window is 9 to 15, not 8"),
+        ({"compression_window": 16}, "compression_window is 9 to 15, not 16"),
+        ({"write_policies": (("a", "b"),)}, "a write policy is close, drop-oldest, coalesce; there is no 'b'"),
+        ({"idle_timeouts": (("(", 1),)}, "idle_timeouts: '(' is no regular expression: "),
+    ],
+)
+def test_what_nothing_could_be_made_of_is_refused(options: dict[str, Any], expected: str) -> None:
+    """At the start, and not when the first socket comes."""
+    with pytest.raises(ValueError, match=f"^{re.escape(expected)}"):
+        Config(**options)
+
+
+def test_every_limit_has_a_text() -> None:
+    """The help of the commands is what stands behind the field, without markup."""
+    assert text_of("max_body_size") == "Longest request body; longer is answered 413."
+    assert all(text_of(field.name).endswith(".") and "``" not in text_of(field.name) for field in LIMITS)

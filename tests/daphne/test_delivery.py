@@ -19,6 +19,7 @@ from channel_layers.losses import Losses
 from channel_layers.memory import MemoryChannelLayer
 from channel_layers.messages import HTTP_KIND, WEBSOCKET_KIND
 from daphne import delivery as module
+from daphne.broadcast import Broadcast
 from daphne.delivery import MAX_FANOUTS, SLICE, STRIDE, Connection, Delivery
 from tests.daphne.virtual_time import idle, run, turns_until
 from tests.daphne.wire import TEXT, Frame, read_frames
@@ -36,11 +37,11 @@ class Member:
         self.closed: list[tuple[int, str, str]] = []
         self.error: Exception | None = None
 
-    def deliver(self, content: dict[str, Any], frame: bytes | None, from_group: bool) -> None:
+    def deliver(self, content: dict[str, Any], broadcast: Broadcast | None) -> None:
         if self.error is not None:
             raise self.error
-        self.got.append(("group " if from_group else "") + str(content.get("text")))
-        self.frames.append(frame)
+        self.got.append(("group " if broadcast else "") + str(content.get("text")))
+        self.frames.append(None if broadcast is None else broadcast.frame)
 
     def settle(self, token: int, done: Done, session: bytes | None) -> None:
         self.got.append(f"done {token}")

@@ -4,165 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
-from typing import Any
+from pathlib import Path
 
 import pytest
-import uvloop
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from channel_layers import codec
-from channel_layers.envelope import RETURNED, Envelope, done
-from channel_layers.memory import MemoryChannelLayer
-from channel_layers.registry import Announcement
-from channel_layers.slot import Refused
-from daphne.access import Access
-from daphne.config import Config
-from daphne.server import Server
-from tests.daphne.serving import CONNECT, DISCONNECT, RECEIVE, REQUEST, USUAL
-
-LIMIT = 20.0
-"""Seconds after which a test that waits in vain is ended."""
-Reply = dict[str, Any]
-Factory = Callable[[], asyncio.AbstractEventLoop]
-
-
-class Worker(threading.Thread):
-    """A thread that runs :func:`consume` for every message; ``seen`` is what it was given, by channel."""
-
-    def __init__(self, layer: MemoryChannelLayer) -> None:
-        super().__init__(daemon=True)
-        self.seen: dict[str, list[dict[str, Any]]] = {channel: [] for channel in USUAL}
-        self._layer = layer
-        self._slot = layer.open_slot()
-        self._ends = False
-        self._changed = threading.Condition()
-        layer.announce(Announcement("worker", USUAL, slots=1))
-
-    def run(self) -> None:
-        while not self._ends:
-            replies: list[Envelope] = []
-            for envelope in self._slot.take(dict.fromkeys(USUAL, 16), 16, LIMIT):
-                replies += self._run_one(envelope)
-            refused: list[Refused] = self._slot.settle(replies)
-            assert refused == []
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._ends = True
-        self._slot.interrupt()
-        self.join(LIMIT)
-        assert not self.is_alive()
-        self._slot.close()
-
-    def wait_for(self, channel: str, number: int) -> list[dict[str, Any]]:
-        """Return what came on ``channel`` once there are ``number`` messages."""
-        with self._changed:
-            assert self._changed.wait_for(lambda: len(self.seen[channel]) >= number, LIMIT)
-            return self.seen[channel]
-
-    def _run_one(self, envelope: Envelope) -> list[Envelope]:
-        content = codec.decode(envelope.content)
-        replies = []
-        for each in content if isinstance(content, list) else [content]:
-            replies += [self._layer.message(envelope.owner, reply) for reply in self._consume(envelope.target, each)]
-            with self._changed:
-                self.seen[envelope.target].append(each)
-                self._changed.notify_all()
-        return [*replies, done(envelope.owner, envelope.token, RETURNED)]
-
-    def _consume(self, channel: str, content: dict[str, Any]) -> list[Reply]:
-        """Echo, broadcast, refuse and answer, as path and text ask for."""
-        if channel == CONNECT:
-            self._layer.group_add("all", content["reply_channel"])
-            return [{"accept": False}] if content["path"] == "/closed" else [{"text": "welcome"}]
-        if channel == RECEIVE:
-            return self._said(content)
-        if channel == REQUEST:
-            return self._answer(content)
-        return []
-
-    def _said(self, content: dict[str, Any]) -> list[Reply]:
-        said = content.get("text")
-        if said == "close":
-            return [{"close": 4001, "reason": "asked for"}]
-        if said is not None and said.startswith("all "):
-            self._layer.send_group("all", {"text": said[4:]})
-            return []
-        return [{"text": said}] if said is not None else [{"bytes": content["bytes"]}]
-
-    def _answer(self, content: dict[str, Any]) -> list[Reply]:
-        if content["path"] == "/parts":
-            return [{"status": 200, "content": b"one", "more_content": True}, {"content": b"two"}]
-        return [{"status": 200, "content": content["path"].encode() + b" " + content["body"]}]
-
-
-class Site:
-    """A server that runs, where it is, and what it has logged."""
-
-    def __init__(self, server: Server, worker: Worker, port: int, log: list[Access]) -> None:
-        self.server = server
-        self.worker = worker
-        self.port = port
-        self.log = log
-
-    def connect(self, path: str = "/chat") -> connect:
-        """Open a WebSocket as an ordinary client does, without a proxy."""
-        return connect(f"ws://127.0.0.1:{self.port}{path}", proxy=None)
-
-    async def seen(self, channel: str, number: int) -> list[dict[str, Any]]:
-        """Wait for messages that the worker is given."""
-        return await asyncio.to_thread(self.worker.wait_for, channel, number)
-
-    async def ask(self, data: bytes) -> bytes:
-        """Send requests of which the last closes the connection, and return everything that is answered."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        writer.write(data)
-        answer = await reader.read()
-        writer.close()
-        await writer.wait_closed()
-        return answer
-
-
-@asynccontextmanager
-async def running(**options: Any) -> AsyncIterator[Site]:
-    """Run a server and a worker."""
-    layer = MemoryChannelLayer()
-    worker = Worker(layer)
-    worker.start()
-    log: list[Access] = []
-    server = Server(layer, Config(**options), log.append)
-    listener = socket.create_server(("127.0.0.1", 0))
-    await server.start([listener])
-    try:
-        yield Site(server, worker, listener.getsockname()[1], log)
-    finally:
-        await server.stop()
-        await asyncio.to_thread(worker.stop)
-    assert (server.handshakes, server.bodies_size, server.paused) == (0, 0, {})
-
-
-@pytest.fixture(params=[uvloop.new_event_loop, asyncio.new_event_loop], ids=["uvloop", "asyncio"])
-def play(request: pytest.FixtureRequest) -> Iterator[Callable[[Awaitable[None]], None]]:
-    """Run a coroutine on one loop and on the other, within the limit."""
-
-    async def limited(scene: Awaitable[None]) -> None:
-        async with asyncio.timeout(LIMIT):
-            await scene
-
-    with asyncio.Runner(loop_factory=request.param) as runner:
-        yield lambda scene: runner.run(limited(scene))
-
-
-Play = Callable[[Awaitable[None]], None]
-
-
-async def welcomed(client: ClientConnection) -> None:
-    """Read the first message of every socket."""
-    assert await client.recv() == "welcome"
+from tests.daphne.certificates import make_certificate, trusting
+from tests.daphne.serving import CONNECT, DISCONNECT
+from tests.daphne.site import Play, Site, running, welcomed
 
 
 def test_messages_are_echoed_in_order(play: Play) -> None:
@@ -359,5 +209,46 @@ def test_a_server_that_stops_closes_with_1012(play: Play) -> None:
                 assert client.close_code == 1012
             codes = [content["code"] for content in await site.seen(DISCONNECT, 10)]
             assert codes == [1012] * 10
+
+    play(scene())
+
+
+def test_sockets_over_tls(play: Play, tmp_path: Path) -> None:
+    """Text and bytes of any size pass, the application knows the scheme, and a close arrives both ways."""
+    certificate = make_certificate(tmp_path, "one")
+
+    async def scene() -> None:
+        async with running() as site:
+            listener = socket.create_server(("127.0.0.1", 0))
+            await site.server.listen(listener, certificate.context())
+            url = f"wss://127.0.0.1:{listener.getsockname()[1]}/chat"
+            async with connect(url, ssl=trusting(certificate), proxy=None) as client:
+                await welcomed(client)
+                for message in ("hello", b"\0" * 100_000, "ä" * 40_000):
+                    await client.send(message)
+                    assert await client.recv() == message
+                await client.send("close")
+                with pytest.raises(ConnectionClosed) as caught:
+                    await client.recv()
+                assert caught.value.rcvd is not None
+                assert caught.value.rcvd.code == 4001
+            assert (await site.seen(CONNECT, 1))[0]["scheme"] == "wss"
+            assert (await site.seen(DISCONNECT, 1))[0]["code"] == 4001
+
+    play(scene())
+
+
+def test_compressed_messages_pass(play: Play) -> None:
+    """As an ordinary client offers it, both ways; a group message to members with and without it."""
+
+    async def scene() -> None:
+        async with running() as site, site.connect(compression="deflate") as small, site.connect() as plain:
+            await welcomed(small)
+            await welcomed(plain)
+            for message in ("short", "long " * 10_000, b"\0" * 100_000, "ä" * 999):
+                await small.send(message)
+                assert await small.recv() == message
+            await plain.send("all " + "for everybody " * 100)
+            assert await small.recv() == await plain.recv() == "for everybody " * 100
 
     play(scene())

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from daphne.endpoints import (
+    Endpoint,
     EndpointError,
     Inherited,
+    Listener,
     Tcp,
     Unix,
     address_of,
@@ -24,7 +26,9 @@ from daphne.endpoints import (
     parse_descriptor,
     parse_endpoint,
     parse_port,
+    passed_on,
 )
+from daphne.tls import Certificate
 
 HAS_IPV6 = socket.has_ipv6 and Path("/proc/net/if_inet6").exists()
 
@@ -32,7 +36,7 @@ HAS_IPV6 = socket.has_ipv6 and Path("/proc/net/if_inet6").exists()
 @contextmanager
 def listening(*endpoints: Tcp | Unix | Inherited) -> Iterator[list[socket.socket]]:
     """Listen, and close what was opened."""
-    sockets = listen_on(endpoints)
+    sockets = [listener.sock for listener in listen_on(endpoints)]
     try:
         yield sockets
     finally:
@@ -71,6 +75,25 @@ def test_others_alone_open_no_tcp() -> None:
     assert choose([], [80], [Unix("/x")]) == [Tcp("127.0.0.1", 80), Unix("/x")]
 
 
+def test_the_certificate_is_for_ports_and_inherited_sockets() -> None:
+    """Endpoint strings bring their own, and Unix sockets have none."""
+    mine, own = Certificate("mine.pem"), Certificate("own.pem")
+    others: list[Endpoint] = [Inherited(3), Unix("/x"), Tcp("", 1, own), Tcp("", 2)]
+    expected = [Tcp("a", 5, mine), Inherited(3, mine), Unix("/x"), Tcp("", 1, own), Tcp("", 2)]
+    assert choose(["a"], [5], others, mine) == expected
+    assert choose([], [], [Inherited(3)], mine) == [Inherited(3, mine)]
+
+
+def test_sockets_that_systemd_passes_on() -> None:
+    """They are for the process that is named alone; nobody this process starts sees the variables."""
+    mine = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2", "LISTEN_FDNAMES": "a:b", "HOME": "/"}
+    assert passed_on(mine) == [Inherited(3), Inherited(4)]
+    assert mine == {"HOME": "/"}
+    for environment in ({"LISTEN_PID": "1", "LISTEN_FDS": "2"}, {"LISTEN_PID": str(os.getpid())}, {}):
+        assert passed_on(environment) == []
+        assert environment == {}
+
+
 # -- how they are written ----------------------------------------------------------------------------------------------
 
 
@@ -84,18 +107,24 @@ def test_others_alone_open_no_tcp() -> None:
         (r"unix:address=/run/a\:b.sock", Unix("/run/a:b.sock")),
         ("fd:fileno=3", Inherited(3)),
         ("fd:4", Inherited(4)),
+        ("ssl:443:privateKey=k.pem:certKey=c.pem", Tcp("", 443, Certificate("c.pem", "k.pem"))),
+        (
+            "ssl:443:privateKey=both.pem:interface=::1".replace("::", r"\:\:"),
+            Tcp("::1", 443, Certificate("both.pem", "both.pem")),
+        ),
     ],
 )
 def test_endpoint_strings(text: str, endpoint: object) -> None:
-    """Those of 1.x that need no TLS are understood."""
+    """Those of 1.x are understood."""
     assert parse_endpoint(text) == endpoint
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("ssl:443:privateKey=key.pem", "TLS ends in a proxy"),
-        ("8000", "an endpoint is tcp:PORT:interface=HOST, unix:PATH or fd:fileno=NUMBER, not '8000'"),
+        ("ssl:443", "ssl:PORT:privateKey=FILE:certKey=FILE:interface=HOST"),
+        ("ssl:443:privateKey=k.pem:sslmethod=x", "an endpoint is tcp:PORT"),
+        ("8000", "unix:PATH or fd:fileno=NUMBER, not '8000'"),
         ("tcp:8000:backlog=5", "an endpoint is tcp:PORT"),
         ("tcp:", "a port is a number from 0 to 65535, not ''"),
         ("unix:/a:mode=600", "an endpoint is tcp:PORT"),
@@ -129,7 +158,7 @@ def test_tcp() -> None:
     """A socket listens when it is returned, and says where."""
     with listening(Tcp("127.0.0.1", 0)) as [sock]:
         name = sock.getsockname()
-        assert address_of(sock) == f"http://127.0.0.1:{name[1]}"
+        assert address_of(Listener(sock)) == f"http://127.0.0.1:{name[1]}"
         assert greets(socket.AF_INET, name)
 
 
@@ -138,7 +167,7 @@ def test_tcp() -> None:
 def test_ipv6(host: str) -> None:
     """With brackets or without."""
     with listening(Tcp(host, 0)) as [sock]:
-        assert address_of(sock) == f"http://[::1]:{sock.getsockname()[1]}"
+        assert address_of(Listener(sock)) == f"http://[::1]:{sock.getsockname()[1]}"
         assert greets(socket.AF_INET6, sock.getsockname())
 
 
@@ -197,7 +226,7 @@ def test_unix_socket(tmp_path: Path) -> None:
     """Other users may connect: a proxy mostly is one."""
     path = tmp_path / "socket"
     with listening(Unix(str(path))) as [sock]:
-        assert address_of(sock) == f"unix:{path}"
+        assert address_of(Listener(sock)) == f"unix:{path}"
         assert stat.S_IMODE(path.stat().st_mode) == 0o666
         assert greets(socket.AF_UNIX, str(path))
 
@@ -236,13 +265,29 @@ def test_path_that_is_too_long(tmp_path: Path) -> None:
         listen_on([Unix(str(tmp_path / ("x" * 200)))])
 
 
+def test_a_unix_socket_speaks_no_tls() -> None:
+    """Also one that was inherited, whatever certificate there is."""
+    with socket.socket(socket.AF_UNIX) as parent:
+        parent.bind("")  # an abstract name, which the system chooses
+        [found] = listen_on([Inherited(os.dup(parent.fileno()), Certificate("x.pem"))])
+        with found.sock:
+            assert found.certificate is None
+
+
+def test_address_with_tls() -> None:
+    """The scheme tells it."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        assert address_of(Listener(sock, Certificate("x.pem"))) == f"https://127.0.0.1:{sock.getsockname()[1]}"
+    assert str(Tcp("a", 1, Certificate("x.pem"))) == "https://a:1"
+
+
 # -- inherited descriptors ---------------------------------------------------------------------------------------------
 
 
 def test_inherited_descriptor() -> None:
     """A socket that the parent has bound is taken over, of whatever family."""
     with socket.create_server(("127.0.0.1", 0)) as parent, listening(Inherited(os.dup(parent.fileno()))) as [sock]:
-        assert address_of(sock) == f"http://127.0.0.1:{parent.getsockname()[1]}"
+        assert address_of(Listener(sock)) == f"http://127.0.0.1:{parent.getsockname()[1]}"
         assert greets(socket.AF_INET, sock.getsockname())
 
 

@@ -7,17 +7,22 @@ import importlib.util
 import pickle
 import sys
 import tracemalloc
+import zlib
 from collections.abc import Iterable
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from websockets.client import ClientProtocol
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
+from websockets.uri import parse_uri
 from websockets.utils import apply_mask
 
 from daphne import frames
+from daphne.compression import Deflater
 from daphne.frames import (
     Close,
     Event,
@@ -28,6 +33,7 @@ from daphne.frames import (
     binary_frame,
     check_close_code,
     close_frame,
+    deflated_binary_frame,
     ping_frame,
     pong_frame,
     text_frame,
@@ -251,6 +257,128 @@ def test_bad_utf8_fails_at_the_byte_that_makes_it_so(final: int) -> None:
         fragment = frame(TEXT, b"ok" + prefix)
         expected: list[Event] = [] if may_become_text(prefix) else [Fail(1007, "text is not valid UTF-8")]
         assert feed([incomplete]) == feed([fragment]) == feed(one_by_one(fragment)) == expected, prefix
+
+
+# -- compressed messages (RFC 7692) ------------------------------------------------------------------------------------
+
+RSV1 = 0x40
+
+
+def deflated(payload: bytes) -> bytes:
+    """Return a payload as a client compresses it."""
+    compressor = zlib.compressobj(wbits=-15)
+    return (compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+
+def inflating(max_message_size: int = MIB, max_inflated_size: int = MIB) -> FrameParser:
+    """Return a parser of a connection that has negotiated compression."""
+    return FrameParser(MIB, max_message_size, 1024, 15, max_inflated_size)
+
+
+EURO = deflated("€".encode() * 100)
+HELLO = bytes.fromhex("f248cdc9c90700")
+"""The example of RFC 7692 §7.2.3.1."""
+COMPRESSED: list[tuple[bytes, list[Event]]] = [
+    (frame(FIN | RSV1 | TEXT, HELLO), ["Hello"]),
+    (frame(FIN | RSV1 | BINARY, HELLO), [b"Hello"]),
+    (frame(RSV1 | TEXT, HELLO[:3]) + frame(FIN | CONTINUATION, HELLO[3:]), ["Hello"]),
+    (frame(RSV1 | TEXT, HELLO) + frame(FIN | CONTINUATION), ["Hello"]),
+    (frame(RSV1 | TEXT) + frame(FIN | PING) + frame(FIN | CONTINUATION, HELLO), [Ping(b""), "Hello"]),
+    (frame(FIN | RSV1 | TEXT, HELLO) + text("a") + frame(FIN | RSV1 | TEXT, HELLO), ["Hello", "a", "Hello"]),
+    (frame(FIN | RSV1 | TEXT, EURO[:40] + EURO[40:]), ["€" * 100]),
+    (frame(RSV1 | TEXT, EURO[:2]) + frame(FIN | CONTINUATION, EURO[2:]), ["€" * 100]),
+    (frame(FIN | RSV1 | TEXT, b"\x00"), [""]),
+    (frame(RSV1 | BINARY, HELLO) + frame(FIN | CONTINUATION) + frame(BINARY, b"a") + frame(FIN), [b"Hello", b"a"]),
+]
+
+
+@pytest.mark.parametrize(("data", "events"), COMPRESSED)
+def test_compressed_messages_are_inflated(data: bytes, events: list[Event]) -> None:
+    """In one frame or several, between others that are not compressed, cut anywhere."""
+    assert feed([data], inflating()) == events
+    assert feed(one_by_one(data), inflating()) == events
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "reason"),
+    [
+        (frame(FIN | 0x20 | TEXT, HELLO), 1002, "reserved bits are set that no negotiated extension uses"),
+        (frame(FIN | 0x60 | TEXT, HELLO), 1002, "reserved bits are set that no negotiated extension uses"),
+        (frame(FIN | RSV1 | PING), 1002, "reserved bits are set where no message begins"),
+        (frame(FIN | RSV1 | CLOSE), 1002, "reserved bits are set where no message begins"),
+        (frame(TEXT, b"a") + frame(FIN | RSV1, b"b"), 1002, "reserved bits are set where no message begins"),
+        (frame(RSV1 | TEXT, b"a") + frame(FIN | RSV1, b"b"), 1002, "reserved bits are set where no message begins"),
+        (frame(FIN | RSV1 | TEXT, b"\xff\xff"), 1007, "message cannot be inflated"),
+        (frame(FIN | RSV1 | TEXT, deflated(b"\xff")), 1007, "text is not valid UTF-8"),
+        (frame(FIN | RSV1 | BINARY, deflated(bytes(MIB + 1))), 1009, "message inflates to more than max_inflated_size"),
+    ],
+)
+def test_violations_with_compression(data: bytes, code: int, reason: str) -> None:
+    """Bits out of place, what cannot be inflated, what becomes too large: each has its code."""
+    *before, fail = feed([text("before") + data + text("after")], inflating())
+    assert before == ["before"]
+    assert isinstance(fail, Fail)
+    assert (fail.code, reason in fail.reason) == (code, True)
+    assert feed(one_by_one(data), inflating()) == [fail]
+
+
+def test_limits_before_and_after_inflating() -> None:
+    """What was sent has one limit, what becomes of it another; both are exact."""
+    data = frame(FIN | RSV1 | BINARY, deflated(bytes(1000)))
+    size = len(deflated(bytes(1000)))
+    assert feed([data], inflating(size, 1000)) == [bytes(1000)]
+    assert feed([data], inflating(size, 999)) == [Fail(1009, "message inflates to more than max_inflated_size, 999")]
+    [fail] = feed([data], inflating(size - 1, 1000))
+    assert fail == Fail(1009, f"message of {size} bytes is over max_message_size, {size - 1}")
+
+
+def test_a_bomb_costs_no_more_than_its_limit() -> None:
+    """A message that would inflate to 100 MiB is refused, and the memory of the parser stays flat."""
+    bomb = frame(FIN | RSV1 | BINARY, deflated(bytes(100 * MIB)))
+    target = inflating()
+    tracemalloc.start()
+    try:
+        assert feed([bomb], target) == [Fail(1009, f"message inflates to more than max_inflated_size, {MIB}")]
+        assert tracemalloc.get_traced_memory()[1] < 4 * MIB
+    finally:
+        tracemalloc.stop()
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary(max_size=300), max_size=4), st.data())
+def test_compressed_messages_survive_any_split(payloads: list[bytes], data: st.DataObject) -> None:
+    """Fragmented anywhere by the client, cut anywhere by the network, handed to another process anywhere."""
+    stream = b""
+    for payload in payloads:
+        compressed = deflated(payload)
+        cut = data.draw(st.integers(0, len(compressed)))
+        stream += frame(RSV1 | BINARY, compressed[:cut]) + frame(FIN | CONTINUATION, compressed[cut:])
+    cut = data.draw(st.integers(0, len(stream)))
+    target = inflating()
+    events = target.receive_data(stream[:cut])
+    target = pickle.loads(pickle.dumps(target))
+    assert events + target.receive_data(stream[cut:]) == payloads
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary(max_size=40) | st.builds(frame, st.integers(0, 255), st.binary(max_size=30)), max_size=6))
+def test_any_bytes_with_compression_are_events_or_a_failure(pieces: list[bytes]) -> None:
+    """Whatever comes, whole or byte by byte: the same events, and nothing after a Close or Fail."""
+    whole = b"".join(pieces)
+    events = feed([whole], inflating())
+    assert feed(one_by_one(whole), inflating()) == events
+    assert not any(isinstance(event, Close | Fail) for event in events[:-1])
+
+
+@given(st.lists(st.binary(max_size=1000), max_size=5))
+def test_our_compressed_frames_are_read_by_another_implementation(payloads: list[bytes]) -> None:
+    """``websockets`` inflates what we deflate, with the parameters that we negotiate."""
+    deflater = Deflater(12, 1, 0)
+    client = ClientProtocol(parse_uri("ws://test/"), state=State.OPEN, max_size=None)
+    client.extensions = [PerMessageDeflate(True, True, 12, 12)]
+    client.receive_data(b"".join(deflated_binary_frame(payload, deflater) for payload in payloads))
+    assert client.parser_exc is None
+    assert [event.data for event in client.events_received() if isinstance(event, Frame)] == payloads
 
 
 # -- any bytes, any split ----------------------------------------------------------------------------------------

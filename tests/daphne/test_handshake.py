@@ -10,11 +10,11 @@ from websockets.uri import parse_uri
 
 from daphne.handshake import (
     HandshakeError,
-    accept_key,
+    Offer,
     accept_response,
     check_subprotocol,
     choose_subprotocol,
-    client_subprotocols,
+    read_offer,
 )
 from daphne.http import Request
 
@@ -41,13 +41,13 @@ def upgrade(*extra: tuple[str, str], method: str = "GET", version: str = "1.1", 
 def refusal(request: Request) -> HandshakeError:
     """Return the error with which the request is refused."""
     with pytest.raises(HandshakeError) as caught:
-        accept_key(request)
+        read_offer(request)
     return caught.value
 
 
 def test_the_example_of_the_rfc_is_accepted() -> None:
     """The key of RFC 6455 §1.3 gives the accept value printed there."""
-    assert accept_key(upgrade()) == ACCEPT
+    assert read_offer(upgrade()).accept == ACCEPT
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_the_example_of_the_rfc_is_accepted() -> None:
 )
 def test_variants_of_a_valid_upgrade_are_accepted(request_: Request) -> None:
     """Case, lists and repeated list fields are as HTTP has them; Host is the HTTP parser's business."""
-    assert accept_key(request_) == ACCEPT
+    assert read_offer(request_).accept == ACCEPT
 
 
 @pytest.mark.parametrize(
@@ -125,8 +125,8 @@ def test_what_may_be_a_credential_is_not_in_the_reason(offer: str) -> None:
 def test_subprotocols_are_the_clients_in_its_order() -> None:
     """Several fields are one list; none is an empty one."""
     fields = ("sec-websocket-protocol", "b, a"), ("sec-websocket-protocol", "c")
-    assert client_subprotocols(upgrade(*fields)) == ["b", "a", "c"]
-    assert client_subprotocols(upgrade()) == []
+    assert read_offer(upgrade(*fields)).subprotocols == ["b", "a", "c"]
+    assert read_offer(upgrade()).subprotocols == []
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_a_subprotocol_of_the_client_may_be_chosen() -> None:
 def test_the_response_is_the_one_of_the_rfc() -> None:
     """The 101 has the handshake's headers first, then the application's as they are."""
     headers: list[tuple[bytes | str, bytes | str]] = [(b"Set-Cookie", b"a=1"), ("set-cookie", "b=\xe9\t2"), (b"X", b"")]
-    assert accept_response(ACCEPT, "chat", headers) == (
+    assert accept_response(Offer(ACCEPT, []), "chat", headers) == (
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: chat\r\nServer: Daphne\r\n"
         b"Set-Cookie: a=1\r\nset-cookie: b=\xe9\t2\r\nX: \r\n\r\n"
@@ -162,7 +162,7 @@ def test_the_response_is_the_one_of_the_rfc() -> None:
 
 def test_the_application_may_name_another_server() -> None:
     """Server is a default."""
-    response = accept_response(ACCEPT, None, [(b"server", b"mine")])
+    response = accept_response(Offer(ACCEPT, []), None, [(b"server", b"mine")])
     assert b"Daphne" not in response
     assert b"server: mine\r\n" in response
 
@@ -194,13 +194,13 @@ def test_the_application_may_name_another_server() -> None:
 def test_headers_that_break_the_response_are_refused(header: tuple[bytes, bytes], message: str) -> None:
     """Nothing of an application can split the response or change the handshake."""
     with pytest.raises(ValueError, match=message):
-        accept_response(ACCEPT, None, [header])
+        accept_response(Offer(ACCEPT, []), None, [header])
 
 
 def test_a_bad_value_is_not_shown() -> None:
     """The value of a header may be a cookie."""
     with pytest.raises(ValueError, match="control character") as caught:
-        accept_response(ACCEPT, None, [(b"Set-Cookie", b"secret\n")])
+        accept_response(Offer(ACCEPT, []), None, [(b"Set-Cookie", b"secret\n")])
     assert "secret" not in str(caught.value)
 
 
@@ -209,7 +209,7 @@ def test_a_bad_value_is_not_shown() -> None:
 def test_a_header_is_one_line_or_an_error(name: bytes, value: bytes) -> None:
     """No bytes add a line of their own to the response."""
     try:
-        response = accept_response(ACCEPT, None, [(name, value)])
+        response = accept_response(Offer(ACCEPT, []), None, [(name, value)])
     except ValueError:
         return
     assert response.endswith(b"\r\n%b: %b\r\n\r\n" % (name, value))
@@ -222,9 +222,9 @@ def test_a_client_of_another_hand_is_content() -> None:
     asked = client.connect()
     headers = [(name.lower().encode(), value.encode()) for name, value in asked.headers.raw_items()]
     request = Request("GET", b"/chat", "/chat", b"", "1.1", headers, True, False, False, None, True)
-    chosen = choose_subprotocol(client_subprotocols(request), ["a"])
+    chosen = choose_subprotocol(read_offer(request).subprotocols, ["a"])
     client.send_request(asked)
-    client.receive_data(accept_response(accept_key(request), chosen, [(b"x-answer", b"42")]))
+    client.receive_data(accept_response(read_offer(request), chosen, [(b"x-answer", b"42")]))
     assert client.handshake_exc is None
     assert client.state.name == "OPEN"
     assert client.subprotocol == "a"
@@ -262,7 +262,7 @@ def test_another_server_accepts_the_same(protocol: str, connection: str, key: st
         sec_websocket_version=version,
     )
     try:
-        accepted = bool(accept_key(request))
+        accepted = bool(read_offer(request))
     except HandshakeError:
         accepted = False
     assert accepted is websockets_accepts(request)

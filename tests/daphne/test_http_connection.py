@@ -579,7 +579,7 @@ async def test_a_refusal_that_comes_late_is_ignored() -> None:
         client.lose()
         connection.refused(job.envelope, RuntimeError("late"))
         connection.lost(job.envelope)
-        connection.deliver(OK, None, False)
+        connection.deliver(OK, None)
         assert client.written == b""
 
 
@@ -640,13 +640,48 @@ async def test_a_page_that_only_debug_lets_in_is_logged(caplog: pytest.LogCaptur
 
 async def test_one_handshake_too_many_is_refused_without_asking() -> None:
     """The limit counts those that wait for a decision; the line names it."""
-    async with serving(max_handshakes=1) as rig:
+    async with serving(max_handshakes=1, max_waiting_handshakes=0) as rig:
         rig.handshake()
         second = rig.handshake()
         assert (await answer(second)).status == 503
-        assert rig.lines == [
-            "WS REFUSED /chat 503 [192.0.2.7:50001]: 1 handshakes wait for a decision already (max_handshakes)"
-        ]
+        [line] = rig.lines
+        reason = "1 handshakes wait for a decision already (max_handshakes), 0 for their turn (max_waiting_handshakes)"
+        assert line == f"WS REFUSED /chat 503 [192.0.2.7:50001]: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "limit"),
+    [
+        ({"max_connections": 1}, 503, "max_connections"),
+        ({"max_connections_per_address": 1}, 429, "max_connections_per_address"),
+    ],
+)
+async def test_one_connection_too_many_is_told_so(options: dict[str, Any], status: int, limit: str) -> None:
+    """Its request or handshake is answered and not asked about; it is counted, and one that leaves makes room."""
+    async with serving(**options) as rig:
+        first = rig.connect()
+        for request in (get("/"), upgrade()):
+            client = rig.connect()
+            client.feed(request)
+            assert (await answer(client)).status == status
+            assert client.lost
+        assert rig.depth(REQUEST) == rig.depth(CONNECT) == 0
+        assert rig.server.losses.counts == {"connection refused": 2}
+        first.lose()
+        rig.connect().feed(get("/"))
+        await idle()
+        assert rig.depth(REQUEST) == 1
+
+
+async def test_one_connection_too_many_has_a_moment_for_its_request() -> None:
+    """It must not hold what it is refused; a byte now and then does not change that."""
+    async with serving(max_connections=1, head_timeout=20) as rig:
+        rig.connect()
+        silent, slow = rig.connect(), rig.connect()
+        slow.feed(b"G")
+        await elapse(1.5)
+        assert silent.lost
+        assert read_answer(slow.written).status == 408
 
 
 async def test_a_handshake_may_follow_requests_on_one_connection() -> None:

@@ -63,10 +63,10 @@ async def test_a_handshake_asks_the_application_and_waits() -> None:
             "order": 0,
         }
         assert job.reply_channel.startswith("websocket.send.")
-        assert (transport.written, rig.server.handshakes) == (b"", 1)
+        assert (transport.written, len(rig.server.handshakes)) == (b"", 1)
         job.end()
         await idle()
-        assert (status_of(transport), rig.server.handshakes) == (101, 0)
+        assert (status_of(transport), len(rig.server.handshakes)) == (101, 0)
         assert rig.lines == ["WS OPEN /chat/röom [192.0.2.7:50001]"]
 
 
@@ -396,19 +396,66 @@ async def test_no_disconnect_is_sent_where_nobody_reads_it() -> None:
         assert rig.server.connections == {}
 
 
-async def test_handshakes_in_flight_are_limited() -> None:
-    """One more than may wait is refused without asking anybody; a decision makes room."""
-    async with serving(max_handshakes=2) as rig:
+async def test_one_handshake_too_many_is_refused() -> None:
+    """Where none may wait for its turn it is refused without asking anybody; a decision makes room."""
+    async with serving(max_handshakes=2, max_waiting_handshakes=0) as rig:
         first = rig.handshake()
         rig.handshake()
         third = rig.handshake()
-        assert (status_of(first), status_of(third), rig.server.handshakes) == (0, 503, 2)
+        assert (status_of(first), status_of(third), len(rig.server.handshakes)) == (0, 503, 2)
         assert "2 handshakes wait for a decision already (max_handshakes)" in rig.lines[0]
         (await rig.job(CONNECT)).end()
         await idle()
         fourth = rig.handshake()
         await idle()
         assert (status_of(fourth), rig.depth(CONNECT)) == (0, 2)
+
+
+async def test_handshakes_beyond_those_in_flight_wait_for_their_turn() -> None:
+    """In the order of their arrival, each as soon as another is decided; what the client sends meanwhile is kept."""
+    async with serving(max_handshakes=2, max_waiting_handshakes=3) as rig:
+        transports = [rig.handshake(f"/{number}", early=text(str(number))) for number in range(5)]
+        seen: list[str] = []
+        while len(seen) < 5:
+            await idle()
+            assert rig.depth(CONNECT) == min(2, 5 - len(seen))
+            job = await rig.job(CONNECT)
+            seen.append(job.content["path"])
+            job.end()
+        await idle()
+        assert seen == ["/0", "/1", "/2", "/3", "/4"]
+        assert [status_of(transport) for transport in transports] == [101] * 5
+        assert [(await rig.job(RECEIVE)).content["text"] for _ in range(5)] == ["0", "1", "2", "3", "4"]
+
+
+async def test_a_handshake_that_leaves_the_queue_is_not_asked_about() -> None:
+    """Neither one whose client has gone nor one whose time is over; those behind them come in."""
+    async with serving(max_handshakes=1, handshake_timeout=5) as rig:
+        first, gone = rig.handshake("/first"), rig.handshake("/gone")
+        await elapse(3)
+        last = rig.handshake("/last")
+        gone.lose()
+        await elapse(3)
+        assert (status_of(first), status_of(last)) == (503, 0)
+        (await rig.job(CONNECT)).end()
+        job = await rig.job(CONNECT)
+        assert job.content["path"] == "/last"
+        job.end()
+        await idle()
+        assert (status_of(last), len(rig.server.handshakes)) == (101, 0)
+
+
+async def test_open_sockets_are_served_while_handshakes_wait() -> None:
+    """What waits costs them nothing."""
+    async with serving(max_handshakes=1) as rig:
+        socket = await rig.open()
+        for _ in range(50):
+            rig.handshake()
+        socket.say("hello")
+        job = await rig.job(RECEIVE)
+        job.end({"text": "hello"})
+        await idle()
+        assert socket.texts() == ["hello"]
 
 
 OFFER = "Sec-WebSocket-Protocol: chat, superchat"

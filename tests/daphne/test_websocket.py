@@ -6,11 +6,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from websockets.extensions.permessage_deflate import PerMessageDeflate
+from websockets.frames import Frame as PeerFrame
+from websockets.streams import StreamReader
 
 from channel_layers.envelope import AGAIN, LOST, RAISED, UNROUTED
 from tests.daphne.serving import CONNECT, DISCONNECT, RECEIVE, Job, Rig, Socket, serving
 from tests.daphne.virtual_time import elapse, idle
-from tests.daphne.wire import BINARY, CLOSE, PING, PONG, TEXT, Frame, close, frame, text
+from tests.daphne.wire import BINARY, CLOSE, PING, PONG, TEXT, Frame, close, frame, read_frames, text
 
 
 async def echo(rig: Rig) -> Job:
@@ -301,6 +304,233 @@ async def test_a_close_is_heard_though_the_lane_is_full() -> None:
         assert heard == ["a", "b", None]
 
 
+# -- a client that sends too much --------------------------------------------------------------------------------------
+
+
+async def test_a_client_above_its_rate_is_not_read_for_a_while() -> None:
+    """Nothing is dropped and nothing closed: its TCP waits, and it is read again when its time has come."""
+    async with serving(max_messages_per_second=10, max_lane_messages=1000) as rig:
+        socket = await rig.open()
+        began, said = rig.server.loop.time(), 0
+        while said < 50:
+            while socket.transport.reading:
+                socket.say(str(said))
+                said += 1
+            await elapse(0.05)
+        assert 3.8 <= rig.server.loop.time() - began <= 4.5
+        assert rig.server.losses.counts["throttled"] >= 10
+        heard: list[str] = []
+        while rig.depth(RECEIVE):
+            job = await rig.job(RECEIVE)
+            heard += [content["text"] for content in job.contents]
+            job.end()
+            await idle()
+        assert heard == [str(number) for number in range(said)]
+
+
+async def test_control_frames_count_as_messages_do() -> None:
+    """A flood of pings is slowed down, and pongs come for those that were read."""
+    async with serving(max_messages_per_second=10) as rig:
+        socket = await rig.open()
+        socket.transport.feed(frame(PING) * 20)
+        assert not socket.transport.reading
+        assert len(socket.frames()) == 20
+        await elapse(0.9)
+        assert not socket.transport.reading
+        await elapse(0.2)
+        assert socket.transport.reading
+
+
+async def test_a_close_is_heard_by_a_client_above_its_rate() -> None:
+    """When we close, its answer has to be read, and the end of its wait changes nothing any more."""
+    async with serving(max_messages_per_second=1) as rig:
+        socket = await rig.open()
+        socket.transport.feed(text("a") * 3)
+        assert not socket.transport.reading
+        rig.layer.send(socket.channel, {"close": True})
+        await idle()
+        assert socket.transport.reading
+        socket.send(CLOSE, close(1000))
+        await elapse(5)
+        for channel in (RECEIVE, RECEIVE, DISCONNECT):
+            (await rig.job(channel)).end()
+
+
+# -- a client with nothing to say --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options", [{"idle_timeout": 60}, {"idle_timeouts": (("^/chat", 60),), "ping_interval": 0}], ids=["all", "by path"]
+)
+async def test_an_idle_socket_is_closed(options: dict[str, Any]) -> None:
+    """Pings and pongs keep it alive as a connection, not as a conversation; the log says which limit it was."""
+    async with serving(**options) as rig:
+        socket = await rig.open()
+        for _ in range(11):
+            await elapse(5)
+            socket.send(PONG)
+        assert not any(opcode == CLOSE for opcode, _ in socket.frames())
+        await elapse(6)
+        assert socket.frames()[-1] == (CLOSE, close(1001, "idle"))
+        socket.send(CLOSE, close(1001))
+        assert " 1001 by server (no message for 60 s: idle limit) after " in rig.lines[-1]
+        (await rig.job(DISCONNECT)).end()
+
+
+@pytest.mark.parametrize("direction", ["in", "out"])
+async def test_a_message_either_way_keeps_a_socket(direction: str) -> None:
+    """It is closed when none has come for the limit, at most a quarter of it later."""
+    async with serving(idle_timeout=60) as rig:
+        socket = await rig.open("all")
+        for _ in range(10):
+            await elapse(50)
+            if direction == "in":
+                socket.say("still here")
+                (await rig.job(RECEIVE)).end()
+            else:
+                rig.layer.send_group("all", {"text": "still there"})
+            socket.send(PONG)
+        socket.frames()
+        for _ in range(15):
+            await elapse(5)
+            socket.send(PONG)
+        assert socket.frames()[-1] == (CLOSE, close(1001, "idle"))
+
+
+async def test_other_paths_have_their_own_limit() -> None:
+    """0 is none."""
+    async with serving(idle_timeout=10, idle_timeouts=(("^/chat", 0),), ping_interval=0) as rig:
+        socket = await rig.open()
+        await elapse(3600)
+        assert socket.frames() == []
+
+
+# -- a peer that is not to be trusted with the end ---------------------------------------------------------------------
+
+
+async def test_who_breaks_the_protocol_and_goes_on_sending_is_heard_out_for_a_moment() -> None:
+    """What comes is forgotten, and the close frame arrives; not longer than close_timeout."""
+    async with serving(close_timeout=2) as rig:
+        socket = await rig.open()
+        socket.transport.feed(b"\x81\x01a" + bytes(20_000))
+        assert socket.frames() == [(CLOSE, close(1002, "frames of a client must be masked"))]
+        (await rig.job(DISCONNECT)).end()
+        began = rig.server.loop.time()
+        while not socket.transport.is_closing():
+            socket.say("and on and on")
+            await elapse(0.05)
+        assert 1.9 <= rig.server.loop.time() - began <= 2.6
+        assert await rig.is_quiet()
+
+
+async def test_who_breaks_the_protocol_in_the_middle_of_much_has_a_moment() -> None:
+    """Once nothing more comes the connection is closed; one that sent little is closed at once."""
+    async with serving() as rig:
+        for size, closes in ((20_000, False), (10, True)):
+            socket = await rig.open()
+            socket.transport.feed(b"\x81\x01a" + bytes(size))
+            assert socket.transport.is_closing() == closes
+            await elapse(0.5)
+            assert socket.transport.lost
+            (await rig.job(DISCONNECT)).end()
+
+
+async def test_who_breaks_the_protocol_and_leaves_gets_no_close_frame() -> None:
+    """The events before the fault are handled, then the disconnect comes with the code of the fault."""
+    async with serving() as rig:
+        socket = await rig.open()
+        socket.transport.feed(text("before") + b"\x81\x01a")
+        socket.transport.fail()
+        (await rig.job(RECEIVE)).end()
+        job = await rig.job(DISCONNECT)
+        assert (job.content["code"], socket.frames()) == (1002, [])
+        job.end()
+        socket.transport.lose()
+
+
+async def test_a_close_frame_that_does_not_leave_at_once_waits_in_the_transport() -> None:
+    """Nothing more is queued behind it, and reading on changes nothing."""
+    async with serving(max_write_size=10, close_timeout=5) as rig:
+        socket = await rig.open()
+        socket.transport.stalled = True
+        rig.layer.send(socket.channel, {"close": 4000, "reason": "a reason of some length"})
+        rig.layer.send(socket.channel, {"text": "too late"})
+        await idle()
+        socket.transport.drain()
+        assert socket.frames() == [(CLOSE, close(4000, "a reason of some length"))]
+        socket.send(CLOSE, close(4000))
+        (await rig.job(DISCONNECT)).end()
+
+
+async def test_who_closes_and_leaves_the_answer_unread_is_cut() -> None:
+    """A closed connection holds its unsent bytes for close_timeout and no longer."""
+    async with serving(close_timeout=2) as rig:
+        socket = await rig.open()
+        socket.transport.close = lambda: None  # type: ignore[method-assign]  # as with bytes that do not leave
+        socket.send(CLOSE, close(1000))
+        (await rig.job(DISCONNECT)).end()
+        socket.transport.fail()
+        await elapse(3)
+        assert socket.transport.aborted
+        socket.transport.lose()
+
+
+# -- compression -------------------------------------------------------------------------------------------------------
+
+OFFER = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
+
+
+async def test_compression_is_used_where_it_is_offered() -> None:
+    """What comes compressed is heard, what is long enough is sent compressed, and a broadcast to each in its way."""
+    async with serving() as rig:
+        transport = rig.handshake("/chat", OFFER)
+        job = await rig.job(CONNECT)
+        job.join("all")
+        job.end()
+        await idle()
+        answer = transport.take()
+        assert b"Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover;" in answer
+        plain = await rig.open("all")
+        transport.feed(frame(0x40 | TEXT, bytes.fromhex("f248cdc9c90700")))
+        job = await rig.job(RECEIVE)
+        assert job.content["text"] == "Hello"
+        job.end({"text": "short"}, {"text": "long " * 100})
+        rig.layer.send_group("all", {"text": "for all " * 100})
+        await idle()
+        assert plain.texts() == ["for all " * 100]
+        expected = [b"short", b"long " * 100, b"for all " * 100]
+        sent = transport.take()
+        assert inflated(sent) == expected
+        assert len(sent) < sum(map(len, expected)) / 5
+
+
+def inflated(data: bytes) -> list[bytes]:
+    """Return the payloads of frames of the server, as another implementation reads them."""
+    reader = StreamReader()
+    reader.feed_data(data)
+    found = []
+    while reader.buffer:
+        parsing = PeerFrame.parse(reader.read_exact, mask=False, extensions=[PerMessageDeflate(True, True, 12, 12)])
+        with pytest.raises(StopIteration) as done:
+            next(parsing)
+        found.append(bytes(done.value.value.data))
+    return found
+
+
+@pytest.mark.parametrize("options", [{"compression_level": 0}, {}], ids=["switched off", "not offered"])
+async def test_without_agreement_a_compressed_message_is_an_error(options: dict[str, Any]) -> None:
+    """The handshake says nothing of it, and reserved bits close the socket."""
+    async with serving(**options) as rig:
+        transport = rig.handshake("/chat", *([OFFER] if options else []))
+        (await rig.job(CONNECT)).end()
+        await idle()
+        assert b"Sec-WebSocket-Extensions" not in transport.take()
+        transport.feed(frame(0x40 | TEXT, b"\x00"))
+        await idle()
+        assert read_frames(transport.take())[0].payload[:2] == close(1002)
+        (await rig.job(DISCONNECT)).end()
+
+
 # -- control frames ----------------------------------------------------------------------------------------------------
 
 
@@ -405,6 +635,7 @@ async def client_is_slow(rig: Rig, socket: Socket) -> None:
     """Leave everything unread."""
     socket.transport.stalled = True
     rig.layer.send(socket.channel, {"bytes": bytes(70_000)})
+    rig.layer.send(socket.channel, {"text": "one more"})
     await elapse(6)
 
 
@@ -412,6 +643,7 @@ async def client_was_slow(rig: Rig, socket: Socket) -> None:
     """Read on once the close frame is there, and answer it."""
     socket.transport.stalled = True
     rig.layer.send(socket.channel, {"bytes": bytes(70_000)})
+    rig.layer.send(socket.channel, {"text": "one more"})
     await idle()
     socket.send(CLOSE, close(1013))
 
@@ -429,6 +661,26 @@ async def protocol_is_broken(rig: Rig, socket: Socket) -> None:
 async def text_is_none(rig: Rig, socket: Socket) -> None:
     """Send text that is not UTF-8."""
     socket.send(TEXT, b"\xff")
+
+
+async def member_is_closed(rig: Rig, socket: Socket) -> None:
+    """Close the socket by a message to its group; the client answers."""
+    rig.layer.send_group("all", {"close": 4000, "reason": "over"})
+    await idle()
+    socket.send(CLOSE, close(4000, "over"))
+
+
+async def reserved_bits_are_set(rig: Rig, socket: Socket) -> None:
+    """Send reserved bits on a connection without compression, as a compressed message would have."""
+    socket.send(0x40 | TEXT, b"\x00")
+
+
+async def socket_is_idle(rig: Rig, socket: Socket) -> None:
+    """Answer pings and say nothing."""
+    while (CLOSE, close(1001, "idle")) not in socket.frames():
+        await elapse(2)
+        socket.send(PONG)
+    socket.send(CLOSE, close(1001))
 
 
 async def server_stops(rig: Rig, socket: Socket) -> None:
@@ -475,9 +727,17 @@ ENDS: dict[Callable[[Rig, Socket], Awaitable[None]], tuple[int, str, list[Frame]
         [Frame(CLOSE, close(1007, "text is not valid UTF-8"))],
         "server (text is not valid UTF-8)",
     ),
+    member_is_closed: (4000, "over", [Frame(CLOSE, close(4000, "over"))], "group message"),
+    reserved_bits_are_set: (
+        1002,
+        "reserved bits are set that no negotiated extension uses",
+        [Frame(CLOSE, close(1002, "reserved bits are set that no negotiated extension uses"))],
+        "server (reserved bits are set that no negotiated extension uses)",
+    ),
+    socket_is_idle: (1001, "", [], "server (no message for 600 s: idle limit)"),
     server_stops: (1012, "", [Frame(CLOSE, close(1012, "server restarts"))], "server (stops)"),
 }
-OPTIONS: dict[str, Any] = {"max_frame_size": 1000, "max_write_size": 65536, "close_timeout": 5}
+OPTIONS: dict[str, Any] = {"max_frame_size": 1000, "max_write_size": 65536, "close_timeout": 5, "idle_timeout": 600}
 
 
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__)
@@ -499,6 +759,7 @@ async def test_every_end_is_one_disconnect_with_its_code(end: Callable[[Rig, Soc
         assert job.content == expected
         job.end({"text": "too late"})
         assert await rig.is_quiet()
+        await elapse(1)
         assert (socket.transport.lost, rig.server.connections, rig.server.lanes_size) == (True, {}, 0)
         closed = [line for line in rig.lines if line.startswith("WS CLOSE")]
         assert len(closed) == 1

@@ -50,6 +50,9 @@ class Transport(asyncio.Transport):
             if before <= self._high < self._unread:
                 self.protocol.pause_writing()
 
+    def get_write_buffer_size(self) -> int:
+        return self._unread
+
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         assert high is not None
         self._high = high
@@ -84,6 +87,11 @@ class Transport(asyncio.Transport):
         """Let ``data`` arrive at the server, which must be reading."""
         assert self.reading
         self.protocol.data_received(data)
+
+    def drain(self) -> None:
+        """Let the client read all that was written."""
+        self._unread = 0
+        self.protocol.resume_writing()
 
     def fail(self) -> None:
         """Break the connection so that the server sees it is closing and has not been told that it is lost."""

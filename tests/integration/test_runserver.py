@@ -168,7 +168,7 @@ def test_noworker_answers_503(tmp_path: Path) -> None:
     """What there is room for waits a moment for a worker elsewhere; the log has the command to run, or the limit."""
     settings = """
 CHANNEL_LAYERS["default"]["CONFIG"] = {"channel_capacity": {"http.request": 1}}
-CHANNELS = {"MAX_HANDSHAKES": 1}
+CHANNELS = {"MAX_HANDSHAKES": 1, "MAX_WAITING_HANDSHAKES": 0}
 """
     project = make_project(tmp_path, settings)
     with running(project, "--noreload", "--noworker") as server, ThreadPoolExecutor() as threads:
@@ -180,7 +180,7 @@ CHANNELS = {"MAX_HANDSHAKES": 1}
         assert [refusal.result() for refusal in refusals] == [503, 503]
         for line in (
             r"GET /hello/ answered 503: channel 'http\.request' is full: 1 messages wait, the limit is 1, .*raise ",
-            r"WS REFUSED /chat/ 503 \[[\d.:]+\]: 1 handshakes wait for a decision already \(max_handshakes\)",
+            r"WS REFUSED /chat/ 503 \[[\d.:]+\]: 1 handshakes wait for a decision already \(max_handshakes\), 0 for",
             "GET /hello/ answered 503: no worker reads http.request; start a worker with: python manage.py runworker$",
             r"WS REFUSED /chat/ 503 .*no worker reads websocket\.connect; start one with: python manage.py runworker$",
         ):
@@ -221,11 +221,13 @@ def test_static_files_are_served_when_django_would(
 def test_options_go_before_settings(tmp_path: Path) -> None:
     """The time limits of the command line hold, and those of CHANNELS otherwise."""
     settings = 'CHANNELS = {"HTTP_TIMEOUT": 30.0, "MAX_MESSAGE_SIZE": 10}'
-    with running(make_project(tmp_path, settings), "--noreload", "--http-timeout", "0.2") as server:
+    options = ["--http-timeout", "0.2", "--max-message-size", "20"]
+    with running(make_project(tmp_path, settings), "--noreload", *options) as server:
         assert server.get("/never/")[0] == 503
         assert server.wait_for(r"GET /never/ answered 503: no response within 0\.2 s \(http_timeout\)")
         with server.connect("/chat/") as client:
-            client.send("x" * 11)
+            assert echoes(client, "x" * 20)
+            client.send("x" * 21)
             with pytest.raises(ConnectionClosed) as closed:
                 receive(client)
         assert closed.value.rcvd is not None

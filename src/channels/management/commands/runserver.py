@@ -29,7 +29,7 @@ from channels.management.logs import TIME_FORMAT, access_log, show_logs
 from channels.staticfiles import WHITENOISE, StaticFilesConsumer
 from channels.worker import Worker
 from daphne.access import Access
-from daphne.config import Config
+from daphne.config import LIMITS, Config, text_of
 from daphne.server import Server, new_event_loop
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ else:
 
 THREADS: Final = 4
 HTTP_TIMEOUT: Final = 60
+OWN_OPTIONS: Final = ("http_timeout", "handshake_timeout")
+"""Limits whose options have names that 1.x gave them."""
 FAREWELL: Final = 2.0
 """Seconds that a reload gives sockets to hear of it (close code 1012)."""
 
@@ -76,6 +78,7 @@ class Command(Base):
             dest="handshake_timeout",
             help="Seconds a connect consumer may take to decide.",
         )
+        _add_limits(parser)
         if apps.is_installed(WHITENOISE):
             parser.set_defaults(use_static_handler=False)
 
@@ -126,12 +129,25 @@ class Command(Base):
         return StaticFilesConsumer if serves_static else ViewConsumer
 
 
+def _add_limits(parser: CommandParser) -> None:
+    """Add an option for each limit of the server that has none of its own above."""
+    group = parser.add_argument_group("limits", "Sizes are bytes, times are seconds. The same as for daphne.")
+    for field in LIMITS:
+        if field.name not in OWN_OPTIONS:
+            group.add_argument(
+                "--" + field.name.replace("_", "-"),
+                type=type(field.default),
+                dest=field.name,
+                metavar="SECONDS" if type(field.default) is float else "NUMBER",
+                help=f"{text_of(field.name)} ({field.default})".replace("%", "%%"),
+            )
+
+
 def server_config(options: dict[str, Any]) -> Config:
     """Return the configuration: command line, then settings, then defaults."""
     chosen = {"http_timeout": HTTP_TIMEOUT, **conf.server_options()}
-    for name in ("http_timeout", "handshake_timeout"):
-        if options.get(name) is not None:
-            chosen[name] = options[name]
+    given = {field.name: options.get(field.name) for field in LIMITS}
+    chosen.update({name: value for name, value in given.items() if value is not None})
     return Config(**chosen)
 
 

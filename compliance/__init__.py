@@ -1,0 +1,1 @@
+"""Conformance to the standards, judged by the suites of others."""

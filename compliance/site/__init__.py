@@ -1,0 +1,1 @@
+"""The Django project behind the sockets that a suite talks to."""
