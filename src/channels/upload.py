@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 from channels.exceptions import RequestAborted, RequestTimeout
 
 if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
     from channel_layers.receiver import Received
 
 
@@ -37,7 +35,7 @@ class Upload(io.RawIOBase):
         """Return that it can be read."""
         return True
 
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
+    def readinto(self, buffer: Any, /) -> int:
         """Fill ``buffer`` as far as the present chunk goes, or the next; return the number of bytes, 0 at the end."""
         while not self._chunk and not self._ended:
             self._fetch()
@@ -82,7 +80,7 @@ class FailedUpload(io.RawIOBase):
         """Return that reading can be tried."""
         return True
 
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
+    def readinto(self, buffer: Any, /) -> int:
         """Raise the error."""
         raise self._error
 

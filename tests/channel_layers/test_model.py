@@ -94,9 +94,7 @@ class LayerMachine(RuleBasedStateMachine):
         return [item for item in self.queues[channel] if not self.is_expired(item)]
 
     def pop(self, channel: str) -> Item:
-        item = self.expire(channel).popleft()
-        self.expire(channel)
-        return item
+        return self.expire(channel).popleft()
 
     def put(self, channel: str, n: int) -> bool:
         """Append a message; return whether there was room."""
