@@ -291,6 +291,14 @@ class BaseChannelLayer(ABC):
         return await asyncio.to_thread(self.processes)
 
     @abstractmethod
+    def drop_queue(self, channel: str) -> None:
+        """Delete a queue that nobody will read: the rest of a request's body, say."""
+
+    async def adrop_queue(self, channel: str) -> None:
+        """As :meth:`drop_queue`."""
+        await asyncio.to_thread(self.drop_queue, channel)
+
+    @abstractmethod
     def depth(self, channel: str) -> int:
         """Return how many messages wait in a queue."""
 

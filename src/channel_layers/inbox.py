@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from channel_layers.envelope import GAP, GROUP, JOIN, LEAVE, Envelope
+from channel_layers.envelope import GAP, GROUP, JOIN, LEAVE, PIECE, Envelope
 from channel_layers.names import Keys
 
 VACANCY: Final = 10.0
@@ -18,7 +18,7 @@ VACANCY: Final = 10.0
 
 
 class Delivery(NamedTuple):
-    """An entry and the reply channels of this process it is for. Kinds: MESSAGE, GROUP, DONE and GAP."""
+    """An entry and the reply channels of this process it is for. Kinds: MESSAGE, GROUP, DONE, PIECE and GAP."""
 
     channels: Sequence[str]
     envelope: Envelope
@@ -106,6 +106,9 @@ class Inbox(ABC):
     def _withdraw(self, group: str, since: float) -> None:
         """Tell the layer that ``group`` does not reach this inbox, unless it was registered after ``since``."""
 
+    def _refuse(self, envelope: Envelope) -> None:
+        """Tell the writer of a piece, whose reply channel was given up, that nobody reads it."""
+
     def _resolve_all(self, envelopes: list[Envelope]) -> list[Delivery]:
         deliveries = []
         for envelope in envelopes:
@@ -124,6 +127,8 @@ class Inbox(ABC):
             return self._reached(envelope)
         elif envelope.target in self._channels:
             return (envelope.target,)
+        elif kind == PIECE:
+            self._refuse(envelope)
         return ()
 
     def _reached(self, envelope: Envelope) -> Sequence[str]:

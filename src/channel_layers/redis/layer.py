@@ -173,6 +173,14 @@ class RedisChannelLayer(BaseChannelLayer):
         """As :meth:`processes`."""
         return await self.connections.arun(liveness.listing(self))
 
+    def drop_queue(self, channel: str) -> None:
+        """Delete a queue that nobody will read."""
+        self.say([self._dropping(channel)])
+
+    async def adrop_queue(self, channel: str) -> None:
+        """As :meth:`drop_queue`."""
+        await self.connections.arun(_saying([self._dropping(channel)]))
+
     def depth(self, channel: str) -> int:
         """Return how many messages wait in a queue."""
         return int(self.say([pack("LLEN", self.keys.queue(channel))])[0])
@@ -240,6 +248,9 @@ class RedisChannelLayer(BaseChannelLayer):
         if self.keys.is_stream(key.decode()):
             return pack("XTRIM", key, "MAXLEN", 0)
         return pack("UNLINK", key)
+
+    def _dropping(self, channel: str) -> bytes:
+        return pack("UNLINK", self.keys.queue(channel), self.keys.bell(channel))
 
     def _begin_in_child(self) -> None:
         """Begin anew after a fork: names, inboxes and connections are the parent's."""
