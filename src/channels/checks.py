@@ -11,10 +11,10 @@ from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import get_commands
 
+from channel_layers.suggestions import closest
 from channels import conf, layers
 from channels.layers import DEFAULT_CHANNEL_LAYER, channel_layers
 from channels.routing import Router
-from channels.suggestions import closest
 
 RUNSERVER = "runserver"
 REPLACEABLE = frozenset({"django.core", "django.contrib.staticfiles", "whitenoise.runserver_nostatic", "channels"})
@@ -33,7 +33,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
         faults = layers.faults(alias, config)
         found += [Error(fault, id="channels.E002") for fault in faults]
         if not faults:
-            found += _check_backend(alias, config["BACKEND"])
+            found += _check_backend(alias, config)
     return found
 
 
@@ -64,9 +64,9 @@ def _missing_default(configs: Mapping[str, Any]) -> CheckMessage:
     return django_checks.Warning(text, hint=hint, id="channels.W003")
 
 
-def _check_backend(alias: str, path: str) -> list[CheckMessage]:
+def _check_backend(alias: str, config: Mapping[str, Any]) -> list[CheckMessage]:
     try:
-        layers.load_backend(alias, path)
+        layers.load_backend(alias, config)
     except layers.InvalidChannelLayerError as error:
         return [Error(str(error), id="channels.E003")]
     return []

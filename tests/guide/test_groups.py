@@ -8,8 +8,8 @@ from contextlib import ExitStack
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
-from tests.guide.project import start_project
-from tests.runserver import RunServer, receive, running
+from tests.guide.project import Site
+from tests.runserver import RunServer, receive
 from tests.services import require
 
 GROUPS = {
@@ -68,10 +68,9 @@ CHROMIUM = [
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunServer]:
+def server(site: Site) -> RunServer:
     """The project of the guide."""
-    with running(start_project(tmp_path_factory.mktemp("groups"), GROUPS), "--noreload") as server:
-        yield server
+    return site("groups", GROUPS)
 
 
 @pytest.fixture(scope="module")
