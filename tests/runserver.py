@@ -256,9 +256,9 @@ def _heed_interrupts() -> None:
 
 def _environment(more: Mapping[str, str]) -> dict[str, str]:
     # Each line is to be seen when it is printed; the settings are the project's, not those of the tests.
-    environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **more}
+    environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     environment.pop("DJANGO_SETTINGS_MODULE", None)
-    return environment
+    return {**environment, **more}
 
 
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -15,6 +15,10 @@ class LayerUnavailable(ConnectionError):
     """The layer cannot be reached; the text says what was tried and for how long."""
 
 
+class LayerUnusable(LayerUnavailable):
+    """Something answers for the layer, and waiting will not make it fit; the text says why and what to do."""
+
+
 class ChannelFull(Exception):
     """A queue has reached its capacity; nothing was sent to it.
 

@@ -20,6 +20,7 @@ class ChannelsConfig(AppConfig):
         register(checks.check_settings)
         register(checks.check_routing)
         register(checks.check_runserver)
+        register(checks.check_deployment, deploy=True)
         take_over_runserver()
 
 

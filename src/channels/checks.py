@@ -1,4 +1,4 @@
-"""System checks that need no network."""
+"""System checks. Those that need the network run with ``--deploy`` alone."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import get_commands
 
+from channel_layers.problems import Kind, Problem
 from channel_layers.suggestions import closest
-from channels import conf, layers
+from channels import backends, conf, layers
 from channels.layers import DEFAULT_CHANNEL_LAYER, channel_layers
 from channels.routing import Router
 
@@ -57,6 +58,15 @@ def check_runserver(app_configs: Sequence[AppConfig] | None = None, **kwargs: An
     return [django_checks.Warning(text, hint=hint, id="channels.W001")]
 
 
+def check_deployment(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Layers that cannot be made or reached, that may lose messages, or that reach one process only."""
+    configs, found = channel_layers.configs, list[CheckMessage]()
+    for alias, config in configs.items() if isinstance(configs, Mapping) else ():
+        if not layers.faults(alias, config) and not _check_backend(alias, config):
+            found += _check_layer(alias)
+    return found
+
+
 def _missing_default(configs: Mapping[str, Any]) -> CheckMessage:
     near = closest(DEFAULT_CHANNEL_LAYER, configs)
     hint = f"Rename {near!r}." if near else None
@@ -70,6 +80,25 @@ def _check_backend(alias: str, config: Mapping[str, Any]) -> list[CheckMessage]:
     except layers.InvalidChannelLayerError as error:
         return [Error(str(error), id="channels.E003")]
     return []
+
+
+def _check_layer(alias: str) -> list[CheckMessage]:
+    where = f"CHANNEL_LAYERS[{alias!r}]"
+    try:
+        layer = channel_layers[alias]
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="channels.E005")]
+    if layer.local_only():
+        text = f"{where} reaches the process that it is in and no other: daphne and runworker cannot use it"
+        return [django_checks.Warning(text, hint=f"Use {backends.REDIS!r}.", id="channels.W004")]
+    return [_problem(where, problem) for problem in layer.channel_layer.problems()]
+
+
+def _problem(where: str, problem: Problem) -> CheckMessage:
+    text, hint = f"{where}: {problem.text}", f"{problem.hint[:1].upper()}{problem.hint[1:]}."
+    if problem.kind is Kind.RISK:
+        return django_checks.Warning(text, hint=hint, id="channels.W005")
+    return Error(text, hint=hint, id="channels.E005")
 
 
 def _check_routing(alias: str, routing: Any) -> list[CheckMessage]:

@@ -21,6 +21,7 @@ from typing import Any, Final, TypeVar
 
 import daphne
 from channel_layers.base import BaseChannelLayer
+from channel_layers.readiness import wait_until_usable
 from daphne.config import Config
 from daphne.endpoints import (
     HOST,
@@ -71,6 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.verbosity > 1:
             raise
         sys.exit(f"daphne: {error}")
+    except KeyboardInterrupt:  # while it waited for the layer
+        sys.exit(130)
 
 
 # -- options -----------------------------------------------------------------------------------------------------------
@@ -187,6 +190,7 @@ def run(options: argparse.Namespace) -> None:
     show_logs(options)
     for name in WITHOUT_MEANING.keys() & vars(options).keys():
         logger.warning("%s has no effect: %s", _option(name), WITHOUT_MEANING[name])
+    wait_until_usable(layer, logger.warning)
     with ExitStack() as opened, asyncio.Runner(loop_factory=new_event_loop) as runner:
         sockets = [opened.enter_context(s) for s in listen_on(choose(options.hosts, options.ports, options.others))]
         runner.run(serve(layer, config, sockets, given))

@@ -18,6 +18,7 @@ from channel_layers.envelope import Envelope
 from channel_layers.exceptions import LayerUnavailable
 from channel_layers.inbox import Inbox
 from channel_layers.losses import Losses
+from channel_layers.problems import Problem
 from channel_layers.receiver import Receiver
 from channel_layers.redis import census, liveness
 from channel_layers.redis.connections import Connections
@@ -25,6 +26,7 @@ from channel_layers.redis.connector import Connector
 from channel_layers.redis.exchange import Exchange, Request
 from channel_layers.redis.hosts import Host, read_hosts
 from channel_layers.redis.inbox import RedisInbox
+from channel_layers.redis.inspection import problems_of
 from channel_layers.redis.keys import Keys
 from channel_layers.redis.link import Link
 from channel_layers.redis.protocol import Replies, pack
@@ -166,6 +168,11 @@ class RedisChannelLayer(BaseChannelLayer):
     def depth(self, channel: str) -> int:
         """Return how many messages wait in a queue."""
         return int(self.say([pack("LLEN", self.keys.queue(channel))])[0])
+
+    def problems(self) -> list[Problem]:
+        """Connect once, over a connection of its own, and return what is wrong with the server or the way to it."""
+        connector = self.connections.connector
+        return problems_of(self.address, connector.name, self.keys, connector.timeout)
 
     def flush(self) -> None:
         """Delete every message and group. Inboxes are emptied and live on."""
