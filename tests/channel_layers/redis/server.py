@@ -13,10 +13,14 @@ from pathlib import Path
 
 from tests.channel_layers.redis.certificates import Authority
 from tests.runserver import free_port
-from tests.services import require
+from tests.services import missing, require
 
 PATIENCE = 10.0
 """Seconds that a server has to start or to end."""
+
+
+class ServerEndedError(Exception):
+    """A server that does not understand its options."""
 
 
 class RedisServer:
@@ -41,6 +45,8 @@ class RedisServer:
         )
         deadline = time.monotonic() + PATIENCE
         while self._ask_once(b"PING") != b"+PONG\r\n":
+            if self._process.poll() is not None:
+                raise ServerEndedError(f"redis-server ended at once with {options}")
             assert time.monotonic() < deadline, "redis-server did not start"
             time.sleep(0.01)  # nothing tells when it listens but an answer
 
@@ -110,7 +116,10 @@ class TlsServer(RedisServer):
         files = (self._files[0], self._files[1], self.authority.certificate)
         names = ("--tls-cert-file", "--tls-key-file", "--tls-ca-cert-file")
         given = [part for name, file in zip(names, files, strict=True) for part in (name, str(file))]
-        super().start("--tls-port", str(self.port), *given, "--tls-auth-clients", "no", *options)
+        try:
+            super().start("--tls-port", str(self.port), *given, "--tls-auth-clients", "no", *options)
+        except ServerEndedError:
+            missing("this redis-server was built without TLS")
 
 
 def until(condition: Callable[[], object]) -> None:
