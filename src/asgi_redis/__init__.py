@@ -1,4 +1,7 @@
-"""The name that the Redis layer had in 1.x: ``asgi_redis.RedisChannelLayer``, now that of ``channel_layers.redis``."""
+"""The name that the Redis layer had in 1.x: ``asgi_redis.RedisChannelLayer``, now that of ``channel_layers.redis``.
+
+Part of the distribution channels-relay; ``channel_layers.installation`` looks for this name.
+"""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import get_commands
 
+from channel_layers import installation
 from channel_layers.problems import Kind, Problem
 from channel_layers.suggestions import closest
 from channels import backends, conf, layers
@@ -56,6 +57,14 @@ def check_runserver(app_configs: Sequence[AppConfig] | None = None, **kwargs: An
     hint = "Put 'channels' before it in INSTALLED_APPS."
     text = f"the runserver of {name!r} is used: it serves no WebSockets"
     return [django_checks.Warning(text, hint=hint, id="channels.W001")]
+
+
+def check_installation(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Distributions whose packages have the names of ours."""
+    found = installation.others()
+    if not found:
+        return []
+    return [django_checks.Warning(installation.beside(found), hint=installation.way_out(found), id="channels.W006")]
 
 
 def check_deployment(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:

@@ -1,4 +1,8 @@
-"""The command ``daphne``: an interface server as a process of its own."""
+"""The command ``daphne``: an interface server as a process of its own.
+
+A package and not a module, so that the command speaks of it if another ``daphne`` was installed over this one: that
+writes a module ``daphne/cli.py`` and calls it, and Python takes the package.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,12 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import daphne
-from channel_layers.base import BaseChannelLayer
+
+try:
+    from channel_layers.base import BaseChannelLayer
+except ImportError as error:
+    sys.exit(f"daphne: {error}")
+
 from channel_layers.readiness import wait_until_usable
 from daphne.config import Config
 from daphne.endpoints import (
