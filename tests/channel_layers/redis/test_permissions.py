@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from channel_layers.redis import permissions, scripts
+from channel_layers.redis import RedisChannelLayer, permissions, scripts
 from channel_layers.redis.address import Address
 from channel_layers.redis.keys import Keys
 from channel_layers.redis.link import Link
@@ -16,6 +16,7 @@ from channel_layers.redis.permissions import TRIALS, WITHOUT_TRIAL, are_needed, 
 from channel_layers.redis.protocol import ReplyError
 from tests.channel_layers.redis import test_conformance
 from tests.channel_layers.redis.server import RedisServer
+from tests.documents import ROOT, blocks
 
 PATIENCE = 10.0
 NO_COMMAND = ReplyError("NOPERM this user has no permissions to run the 'xread' command")
@@ -121,3 +122,13 @@ def test_what_the_layer_cannot_do_without(names: list[str], expected: bool) -> N
 def test_characters_of_patterns_are_taken_literally() -> None:
     """A prefix is no pattern."""
     assert rules("site[1]*:").startswith(r"~site\[1\]\*:* +blpop ")
+
+
+def test_rules_are_those_of_the_guide(server: AccountServer) -> None:
+    """What the guide has its readers type is understood by Redis, and allows just what is needed."""
+    (block,) = [block for block in blocks(ROOT / "docs/howto/redis.md") if block.marker == "acl"]
+    command = block.source.split()
+    assert " ".join(command).endswith(f" -@all {rules('channels:')}")
+    assert server.ask(*command) == b"+OK\r\n"
+    layer = RedisChannelLayer(hosts=f"unix://channels:a-long-password@{server.path}")
+    assert layer.problems() == []
