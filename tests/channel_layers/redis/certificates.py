@@ -11,7 +11,10 @@ KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
 
 
 class Authority:
-    """Signs certificates, whose files are in ``folder``; its own is ``certificate``."""
+    """Signs certificates, whose files are in ``folder``; its own is ``certificate``.
+
+    As private authorities do: without the key identifiers that strict verification wants, which a public one adds.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
