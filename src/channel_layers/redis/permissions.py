@@ -96,8 +96,8 @@ def are_needed(names: Collection[str]) -> bool:
 
     Who may not ask for the id of a connection cannot end one that was lost, and the layer does not try to.
     """
-    about_clients = {"client|id", "client|setname"} | ({"client|kill"} if "client|id" in names else set())
-    return not about_clients.issuperset(names)
+    kills = "client|id" not in names
+    return any(not name.startswith("client|") or (kills and name == "client|kill") for name in names)
 
 
 def _is_refusal(reply: object) -> bool:
