@@ -61,6 +61,8 @@ def test_every_key_is_listed() -> None:
     table = PAGE.partition("| key | type | holds |")[2].partition("\n\n")[0]
     listed = re.findall(r"`(channels:.*?)`", table)
     keys = Keys("channels:")
+    named = {"queue", "bell", "wake", "stream", "entry", "gaps", "waiting", "room", "group", "answers"}
+    assert {name for name in vars(Keys) if not name.startswith("_")} == named | {"trial", "is_stream"}
     inbox, channel, slot = "<inbox>", "<channel>", "<slot>"
     assert sorted(listed) == sorted(
         [
