@@ -43,15 +43,21 @@ class RunServer:
     """A running management command and all that it has printed, standard error included.
 
     ``lines`` grows while it runs; ``len(lines)`` is what :meth:`wait_for` and :meth:`matching` take as ``since``.
-    A subclass names another command of Python's.
+    What runs ``beside`` another one prints into the same lines. A subclass names another command of Python's.
     """
 
     command: ClassVar[Sequence[str]] = ("manage.py", "runserver")
 
-    def __init__(self, project: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
-        self.lines: list[str] = []
+    def __init__(
+        self,
+        project: Path,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        beside: RunServer | None = None,
+    ) -> None:
+        self.lines: list[str] = beside.lines if beside else []
         self.port = 0
-        self._changed = threading.Condition()
+        self._changed: threading.Condition = beside._changed if beside else threading.Condition()
         self._ended = False
         _heed_interrupts()
         self._process = subprocess.Popen(
@@ -157,6 +163,12 @@ class RunServer:
             self._changed.notify_all()
 
 
+class RunWorker(RunServer):
+    """``manage.py runworker`` as a process of its own."""
+
+    command = ("manage.py", "runworker")
+
+
 @contextmanager
 def running(
     project: Path,
@@ -173,6 +185,18 @@ def running(
         yield server
     finally:
         server.stop()
+
+
+@contextmanager
+def working(project: Path, *options: str, beside: RunServer | None = None) -> Iterator[RunWorker]:
+    """Run ``runworker`` from its second line, which names its channels, until the block ends."""
+    since = len(beside.lines) if beside else 0
+    worker = RunWorker(project, *options, beside=beside)
+    try:
+        worker.wait_for("^Channels: ", since, STARTING)
+        yield worker
+    finally:
+        worker.stop()
 
 
 def manage(project: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
@@ -232,9 +256,9 @@ def _heed_interrupts() -> None:
 
 def _environment(more: Mapping[str, str]) -> dict[str, str]:
     # Each line is to be seen when it is printed; the settings are the project's, not those of the tests.
-    environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **more}
+    environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     environment.pop("DJANGO_SETTINGS_MODULE", None)
-    return environment
+    return {**environment, **more}
 
 
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

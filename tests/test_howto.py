@@ -113,6 +113,24 @@ def say(page: Page, text: str) -> None:
     page.locator("#say button").click()
 
 
+def test_chat_that_was_ported_from_channels_4(guide: Guide) -> None:
+    """A stranger is refused, a user enters the room of the path, and is heard there and nowhere else."""
+    project = guide("port-from-channels-4").to_the_end()
+    key = run([*PYTHON, "manage.py", "shell", "--verbosity", "0"], project, LOG_IN).strip()
+    cookie = {"Cookie": f"sessionid={key}"}
+    with running(project, "--noreload") as server:
+        with pytest.raises(InvalidStatus, match="403"), server.connect("/chat/lobby/"):
+            pass
+        with pytest.raises(InvalidStatus, match="404"), server.connect("/", additional_headers=cookie):
+            pass
+        rooms = [server.connect(f"/chat/{room}/", additional_headers=cookie) for room in ("lobby", "lobby", "attic")]
+        with rooms[0] as one, rooms[1] as two, rooms[2] as attic:
+            one.send("hello")
+            assert receive(one) == receive(two) == "ada: hello"
+            attic.send("alone")
+            assert receive(attic) == "ada: alone"
+
+
 def test_request_is_answered_later(guide: Guide) -> None:
     """A request that waits is answered by what a socket says."""
     project = guide("answer-later").until_served()

@@ -16,6 +16,7 @@ from channel_layers import messages
 from channel_layers.base import BaseChannelLayer
 from channel_layers.capacity import HTTP_CAPACITY
 from channel_layers.memory import MemoryChannelLayer
+from channel_layers.redis import RedisChannelLayer, hosts, tls
 from channels import checks, conf, layers
 from channels.management.commands.runserver import HTTP_TIMEOUT, THREADS, Command
 from daphne.cli import make_parser
@@ -88,7 +89,8 @@ def options_of(constructor: Callable[..., None]) -> dict[str, str]:
 
 def options_listed(heading: str) -> dict[str, str]:
     """Return the options and defaults of the first table behind a line of the settings page."""
-    table = page("settings").partition(heading)[2].partition("\n\nFor ")[0].partition("\n\nThe ")[0]
+    _, _, behind = page("settings").partition(heading)
+    table = behind.strip().partition("\n\n")[0]
     return dict(re.findall(r"^\| `(\w+)` \| `(.*?)` \|", table, re.MULTILINE))
 
 
@@ -137,7 +139,16 @@ def test_every_option_of_a_layer_is_listed() -> None:
     """The tables of options have the keyword arguments of the layers' constructors and their defaults."""
     assert options_listed("For every layer:") == options_of(BaseChannelLayer.__init__)
     assert options_listed("besides:") == options_of(MemoryChannelLayer.__init__)
+    assert options_listed("or on Valkey:") == options_of(RedisChannelLayer.__init__)
     assert f"of `http.request` {HTTP_CAPACITY}" in page("settings")
+
+
+def test_every_option_of_a_host_is_listed() -> None:
+    """The table of what may follow a URL of Redis has the options that mean something."""
+    table = page("settings").partition("These options may follow")[2].partition("\n\nOthers ")[0]
+    in_url = {"host", "port", "ssl", "unix_socket_path"}
+    assert set(first_cells(table)) == {*hosts.MEANT, *hosts.TIMES} - in_url
+    assert set(first_cells(table)) >= tls.OPTIONS
 
 
 @pytest.mark.parametrize("heading", FORMATS)

@@ -23,6 +23,7 @@ from channel_layers.envelope import GROUP, JOIN, LEAVE, MESSAGE, Envelope, Piece
 from channel_layers.inbox import Inbox
 from channel_layers.losses import Losses
 from channel_layers.messages import check_reply
+from channel_layers.problems import Problem
 from channel_layers.receiver import Received, Receiver
 from channel_layers.registry import Announcement
 from channel_layers.slot import Refused, Slot
@@ -301,6 +302,14 @@ class BaseChannelLayer(ABC):
     @abstractmethod
     def depth(self, channel: str) -> int:
         """Return how many messages wait in a queue."""
+
+    def problems(self) -> list[Problem]:
+        """Ask the layer what keeps it from working or makes it lose messages; nothing is wrong by default.
+
+        The start of servers and workers asks, and ``manage.py check --deploy``: it may use the network, and must not
+        wait longer than a verb does.
+        """
+        return []
 
     @abstractmethod
     def flush(self) -> None:

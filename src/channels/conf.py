@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from channels.suggestions import did_you_mean
+from channel_layers.suggestions import did_you_mean
 
 ACCEPT_ON_RETURN: Final = "return"
 """A connect consumer that returns has accepted."""

@@ -8,18 +8,13 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.module_loading import import_string
 
 from channel_layers.base import BaseChannelLayer
+from channel_layers.suggestions import did_you_mean
+from channels import backends
 from channels.routing import Router
-from channels.suggestions import did_you_mean
 
 DEFAULT_CHANNEL_LAYER: Final = "default"
-
-ALIASES: Final = {
-    "asgiref.inmemory.ChannelLayer": "channel_layers.memory.MemoryChannelLayer",
-}
-"""Backend paths of 1.x and what answers to them here."""
 
 _KEYS: Final = ("BACKEND", "CONFIG", "ROUTING", "TEST_CONFIG")
 _PASTE: Final = """CHANNEL_LAYERS = {
@@ -81,14 +76,13 @@ class ChannelLayerManager:
 
     def make_backend(self, alias: str) -> ChannelLayerWrapper:
         """Build the layer ``alias``; raise :exc:`InvalidChannelLayerError`, also for what its constructor refuses."""
-        return self._make(alias, self._config(alias).get("CONFIG", {}))
+        return self._make(alias, "CONFIG")
 
     def make_test_backend(self, alias: str) -> ChannelLayerWrapper:
         """Build the layer ``alias`` with its ``TEST_CONFIG``."""
-        config = self._config(alias)
-        if "TEST_CONFIG" not in config:
+        if "TEST_CONFIG" not in self._config(alias):
             raise InvalidChannelLayerError(f"CHANNEL_LAYERS[{alias!r}] has no TEST_CONFIG")
-        return self._make(alias, config["TEST_CONFIG"])
+        return self._make(alias, "TEST_CONFIG")
 
     def set(self, alias: str, layer: ChannelLayerWrapper | None) -> ChannelLayerWrapper | None:
         """Replace the layer ``alias`` (``None``: it is built anew when it is next used); return what was there."""
@@ -119,13 +113,13 @@ class ChannelLayerManager:
             raise InvalidChannelLayerError(fault)
         return config
 
-    def _make(self, alias: str, options: Mapping[str, Any]) -> ChannelLayerWrapper:
+    def _make(self, alias: str, options: str) -> ChannelLayerWrapper:
         config = self._config(alias)
-        backend = load_backend(alias, config["BACKEND"])
+        backend = load_backend(alias, config, options)
         try:
-            layer = backend(**options)
+            layer = backend(**config.get(options, {}))
         except (TypeError, ValueError) as error:
-            raise InvalidChannelLayerError(f"CHANNEL_LAYERS[{alias!r}]['CONFIG']: {error}") from error
+            raise InvalidChannelLayerError(f"CHANNEL_LAYERS[{alias!r}][{options!r}]: {error}") from error
         return ChannelLayerWrapper(layer, alias, config["ROUTING"])
 
 
@@ -133,28 +127,38 @@ def faults(alias: str, config: object) -> list[str]:
     """Return one sentence for each thing that is wrong with an entry of ``CHANNEL_LAYERS``."""
     if not isinstance(config, Mapping):
         return [f"CHANNEL_LAYERS[{alias!r}] is a dict with the keys {', '.join(_KEYS)}, not {config!r}"]
+    backend = config.get("BACKEND", "")
+    if isinstance(backend, str) and backend in backends.RETIRED:
+        return [f"CHANNEL_LAYERS[{alias!r}]['BACKEND'] is {backend!r}, which {backends.RETIRED[backend]}"]
     found = [
         f"CHANNEL_LAYERS[{alias!r}] has an unknown key {key!r}.{did_you_mean(str(key), _KEYS)} Keys: {', '.join(_KEYS)}"
         for key in config
         if key not in _KEYS
     ]
     found += [f"CHANNEL_LAYERS[{alias!r}] has no {key}" for key in ("BACKEND", "ROUTING") if key not in config]
-    backend = config.get("BACKEND", "")
     if not isinstance(backend, str):
         found.append(f"CHANNEL_LAYERS[{alias!r}]['BACKEND'] is the dotted path of a class, not {backend!r}")
+    found += [
+        f"CHANNEL_LAYERS[{alias!r}][{key!r}] is a dict of options, not {config[key]!r}"
+        for key in ("CONFIG", "TEST_CONFIG")
+        if not isinstance(config.get(key, {}), Mapping)
+    ]
     return found
 
 
-def load_backend(alias: str, path: str) -> type[BaseChannelLayer]:
-    """Import the class a ``BACKEND`` names; paths of 1.x are understood."""
+def load_backend(alias: str, config: Mapping[str, Any], options: str = "CONFIG") -> type[BaseChannelLayer]:
+    """Return the class that the ``BACKEND`` of an entry names; paths of 1.x are understood.
+
+    Raises :exc:`InvalidChannelLayerError` for one that cannot be had, and for an option that it does not take.
+    """
+    path = config["BACKEND"]
     try:
-        backend: type[BaseChannelLayer] = import_string(ALIASES.get(path, path))
+        backend = backends.load(path)
     except ImportError as error:
-        known = ["channel_layers.memory.MemoryChannelLayer", *ALIASES]
-        hint = did_you_mean(path, known)
-        raise InvalidChannelLayerError(
-            f"CHANNEL_LAYERS[{alias!r}]['BACKEND'] is {path!r}, which cannot be imported: {error}.{hint}"
-        ) from error
+        where = f"CHANNEL_LAYERS[{alias!r}]['BACKEND'] is {path!r}"
+        raise InvalidChannelLayerError(f"{where}, which cannot be imported: {error}") from error
+    for sentence in backends.unknown_options(backend, config.get(options, {})):
+        raise InvalidChannelLayerError(f"CHANNEL_LAYERS[{alias!r}][{options!r}] {sentence}")
     return backend
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from channel_layers.suggestions import did_you_mean
 from channels.layers import ChannelLayerWrapper
-from channels.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from channel_layers.base import BaseChannelLayer

@@ -14,9 +14,9 @@ from django.utils.module_loading import import_string
 
 from channel_layers import messages
 from channel_layers.names import check_readable
+from channel_layers.suggestions import did_you_mean
 from channels.exceptions import DenyConnection
 from channels.patterns import Filter, combine, compile_filter, text_of
-from channels.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from channels.message import Message

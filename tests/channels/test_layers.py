@@ -9,8 +9,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
 from channel_layers.memory import MemoryChannelLayer
-from channels import layers
-from channels.layers import ALIASES, ChannelLayerManager, ChannelLayerWrapper, InvalidChannelLayerError
+from channels.backends import ALIASES, RETIRED, load
+from channels.layers import ChannelLayerManager, ChannelLayerWrapper, InvalidChannelLayerError
 from channels.routing import route
 from tests.channels.workers import PATIENCE
 
@@ -97,7 +97,16 @@ def test_two_threads_build_one_layer(registry: ChannelLayerManager) -> None:
 def test_paths_of_1x_are_understood(registry: ChannelLayerManager, path: str) -> None:
     """A project keeps the setting it has."""
     with manager(default={"BACKEND": path, "ROUTING": []}):
-        assert type(registry["default"].channel_layer) is layers.load_backend("default", ALIASES[path])
+        assert type(registry["default"].channel_layer) is load(ALIASES[path])
+
+
+@pytest.mark.parametrize("path", sorted(RETIRED))
+def test_paths_that_nothing_answers_to_have_a_sentence(registry: ChannelLayerManager, path: str) -> None:
+    """It comes first, since the rest of such an entry means little."""
+    with manager(default={"BACKEND": path}), pytest.raises(InvalidChannelLayerError) as caught:
+        registry["default"]
+    assert str(caught.value).startswith(f"CHANNEL_LAYERS['default']['BACKEND'] is {path!r}, which ")
+    assert "channel_layers." in str(caught.value)
 
 
 def test_make_backend_keeps_nothing(registry: ChannelLayerManager) -> None:
@@ -164,7 +173,15 @@ def test_set_replaces(registry: ChannelLayerManager) -> None:
         ({"default": {"BACKEND": "nowhere", "ROUTING": []}}, r"'nowhere', which cannot be imported"),
         (
             {"default": memory(CONFIG={"expires": 5})},
-            r"CHANNEL_LAYERS\['default'\]\['CONFIG'\]: .*unexpected keyword argument 'expires'",
+            r"CHANNEL_LAYERS\['default'\]\['CONFIG'\] has an unknown option 'expires'\. Did you mean 'expiry'\?",
+        ),
+        (
+            {"default": memory(CONFIG={"expiry": -5})},
+            r"CHANNEL_LAYERS\['default'\]\['CONFIG'\]: expiry is a positive number of seconds, not -5",
+        ),
+        (
+            {"default": memory(CONFIG=["expiry"])},
+            r"CHANNEL_LAYERS\['default'\]\['CONFIG'\] is a dict of options, not \['expiry'\]",
         ),
     ],
 )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from channel_layers.redis import RedisChannelLayer
-from tests.channel_layers.redis.server import RedisServer
+from tests.channel_layers.redis.server import RedisServer, TlsServer
 
 _prefixes = count(1)
 
@@ -27,6 +27,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A server that a test may end and start as it likes."""
     server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
+    """A server that speaks TLS, and that a test may end."""
+    server = TlsServer(tmp_path_factory.mktemp("tls"))
     server.start()
     yield server
     server.kill()

@@ -11,10 +11,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.services import require
+from tests.channel_layers.redis.certificates import Authority
+from tests.runserver import free_port
+from tests.services import missing, require
 
 PATIENCE = 10.0
 """Seconds that a server has to start or to end."""
+
+
+class ServerEndedError(Exception):
+    """A server that does not understand its options."""
 
 
 class RedisServer:
@@ -39,6 +45,8 @@ class RedisServer:
         )
         deadline = time.monotonic() + PATIENCE
         while self._ask_once(b"PING") != b"+PONG\r\n":
+            if self._process.poll() is not None:
+                raise ServerEndedError(f"redis-server ended at once with {options}")
             assert time.monotonic() < deadline, "redis-server did not start"
             time.sleep(0.01)  # nothing tells when it listens but an answer
 
@@ -82,6 +90,36 @@ class RedisServer:
                 return b""
             sock.sendall(command + b"\r\n")
             return sock.recv(1 << 20)
+
+
+class TlsServer(RedisServer):
+    """A server that speaks TLS as ``localhost``, certified by ``authority``, and trusts others that are."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.authority = Authority(folder)
+        self.port = free_port()
+        self._files = self.authority.sign("localhost")
+
+    @property
+    def address(self) -> str:
+        """Its URL without options."""
+        return f"rediss://localhost:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """What the ``hosts`` option takes."""
+        return f"{self.address}?ssl_ca_certs={self.authority.certificate}"
+
+    def start(self, *options: str) -> None:
+        """Start it; certificates of clients are not asked for unless ``options`` say so."""
+        files = (self._files[0], self._files[1], self.authority.certificate)
+        names = ("--tls-cert-file", "--tls-key-file", "--tls-ca-cert-file")
+        given = [part for name, file in zip(names, files, strict=True) for part in (name, str(file))]
+        try:
+            super().start("--tls-port", str(self.port), *given, "--tls-auth-clients", "no", *options)
+        except ServerEndedError:
+            missing("this redis-server was built without TLS")
 
 
 def until(condition: Callable[[], object]) -> None:

@@ -25,6 +25,7 @@ from django.core.management.commands.runserver import Command as DjangoCommand
 from channels import conf
 from channels.handler import ViewConsumer
 from channels.layers import DEFAULT_CHANNEL_LAYER, ChannelLayerWrapper, channel_layers
+from channels.management.layer import wait_for
 from channels.management.logs import TIME_FORMAT, access_log, show_logs
 from channels.staticfiles import WHITENOISE, StaticFilesConsumer
 from channels.worker import Worker
@@ -114,6 +115,7 @@ class Command(Base):
             raise CommandError(str(error)) from error
         except (TypeError, ValueError) as error:
             raise CommandError(f"CHANNELS or an option: {error}") from error
+        wait_for(layer)
         threads = (THREADS if options["use_threading"] else 1) if options["run_worker"] else 0
         attributes = {
             "layer": layer,

@@ -16,7 +16,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from channels.handler import ViewConsumer
 from channels.layers import ChannelLayerWrapper
-from channels.management.layer import add_layer_option, shared_layer
+from channels.management.layer import add_layer_option, shared_layer, wait_for
 from channels.management.logs import show_consumer_logs, show_logs
 from channels.signals import worker_process_ready
 from channels.staticfiles import WHITENOISE, StaticFilesConsumer
@@ -64,6 +64,7 @@ class Command(BaseCommand):
         show_consumer_logs()
         layer = shared_layer(options["layer"])
         worker = make_worker(layer, options)
+        wait_for(layer)
         with StopSignals() as signals:
             worker_process_ready.send(sender=worker)
             worker.start()

@@ -1,6 +1,6 @@
 import pytest
 
-from channels.suggestions import closest, did_you_mean
+from channel_layers.suggestions import closest, did_you_mean
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,8 @@
-"""The command ``daphne``: an interface server as a process of its own."""
+"""The command ``daphne``: an interface server as a process of its own.
+
+A package and not a module, so that the command speaks of it if another ``daphne`` was installed over this one: that
+writes a module ``daphne/cli.py`` and calls it, and Python takes the package.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,13 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
 import daphne
-from channel_layers.base import BaseChannelLayer
+
+try:
+    from channel_layers.base import BaseChannelLayer
+except ImportError as error:
+    sys.exit(f"daphne: {error}")
+
+from channel_layers.readiness import wait_until_usable
 from daphne.config import LIMITS, Config, text_of
 from daphne.endpoints import (
     HOST,
@@ -73,6 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.verbosity > 1:
             raise
         sys.exit(f"daphne: {error}")
+    except KeyboardInterrupt:  # while it waited for the layer
+        sys.exit(130)
 
 
 # -- options -----------------------------------------------------------------------------------------------------------
@@ -220,6 +232,7 @@ def run(options: argparse.Namespace) -> None:
     for name in WITHOUT_MEANING.keys() & vars(options).keys():
         logger.warning("%s has no effect: %s", _option(name), WITHOUT_MEANING[name])
     others = [*options.others, *passed_on(os.environ)]
+    wait_until_usable(layer, logger.warning)
     with ExitStack() as opened, asyncio.Runner(loop_factory=new_event_loop) as runner:
         listeners = listen_on(choose(options.hosts, options.ports, others, certificate_of(options)))
         for listener in listeners:

@@ -1,4 +1,8 @@
-"""The Django app."""
+"""The Django app.
+
+A package and not a module, so that it is found also if another ``channels`` was installed over this one: that writes a
+module ``channels/apps.py``, and Python takes the package, whose first import from here says what is wrong.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,8 @@ class ChannelsConfig(AppConfig):
         register(checks.check_settings)
         register(checks.check_routing)
         register(checks.check_runserver)
+        register(checks.check_installation)
+        register(checks.check_deployment, deploy=True)
         take_over_runserver()
 
 
