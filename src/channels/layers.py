@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from django.conf import settings
@@ -11,8 +14,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from channel_layers.base import BaseChannelLayer
+from channel_layers.memory import MemoryChannelLayer
 from channels.routing import Router
 from channels.suggestions import did_you_mean
+from channels.testruns import is_test_run
 
 DEFAULT_CHANNEL_LAYER: Final = "default"
 
@@ -22,6 +27,7 @@ ALIASES: Final = {
 """Backend paths of 1.x and what answers to them here."""
 
 _KEYS: Final = ("BACKEND", "CONFIG", "ROUTING", "TEST_CONFIG")
+_COMMON_OPTIONS: Final = frozenset(inspect.getfullargspec(BaseChannelLayer).kwonlyargs) - {"clock"}
 _PASTE: Final = """CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channel_layers.memory.MemoryChannelLayer",
@@ -37,13 +43,15 @@ class InvalidChannelLayerError(ImproperlyConfigured, ValueError):
 class ChannelLayerWrapper:
     """A layer with its alias and routing; every other attribute is the layer's own.
 
-    ``router`` is built at its first use: a process that only sends never imports the routing.
+    ``router`` is built at its first use: a process that only sends never imports the routing. ``for_tests`` is whether
+    tests may use it.
     """
 
-    def __init__(self, channel_layer: BaseChannelLayer, alias: str, routing: Any) -> None:
+    def __init__(self, channel_layer: BaseChannelLayer, alias: str, routing: Any, *, for_tests: bool = True) -> None:
         self.channel_layer = channel_layer
         self.alias = alias
         self.routing = routing
+        self.for_tests = for_tests
         self.warned: set[str | None] = set()  # of channels that nobody reads; None: of a layer nobody reads
         self._router: Router | None = None
 
@@ -51,8 +59,21 @@ class ChannelLayerWrapper:
     def router(self) -> Router:
         """The routing as a :class:`~channels.routing.Router`."""
         if self._router is None:
-            self._router = Router(self.routing)
+            self._router = self.make_router(self.routing)
         return self._router
+
+    @contextmanager
+    def routed_by(self, routing: Any) -> Iterator[None]:
+        """Route by ``routing`` in place of the layer's own, for tests."""
+        former, self._router = self._router, self.make_router(routing)
+        try:
+            yield
+        finally:
+            self._router = former
+
+    def make_router(self, routing: Any) -> Router:
+        """Return a router for ``routing``."""
+        return Router(routing)
 
     def local_only(self) -> bool:
         """Return whether no other process can reach this layer."""
@@ -80,12 +101,19 @@ class ChannelLayerManager:
         return configs
 
     def make_backend(self, alias: str) -> ChannelLayerWrapper:
-        """Build the layer ``alias``; raise :exc:`InvalidChannelLayerError`, also for what its constructor refuses."""
-        return self._make(alias, self._config(alias).get("CONFIG", {}))
+        """Build the layer ``alias``; raise :exc:`InvalidChannelLayerError`, also for what its constructor refuses.
+
+        While tests run, one in memory that is never full takes the place of a layer that crosses processes.
+        """
+        config = self.config(alias)
+        backend = load_backend(alias, config["BACKEND"])
+        if is_test_run() and (backend.crosses_processes or backend is MemoryChannelLayer):
+            return self._stand_in(alias, config)
+        return self._make(alias, config.get("CONFIG", {}), for_tests=not backend.crosses_processes)
 
     def make_test_backend(self, alias: str) -> ChannelLayerWrapper:
         """Build the layer ``alias`` with its ``TEST_CONFIG``."""
-        config = self._config(alias)
+        config = self.config(alias)
         if "TEST_CONFIG" not in config:
             raise InvalidChannelLayerError(f"CHANNEL_LAYERS[{alias!r}] has no TEST_CONFIG")
         return self._make(alias, config["TEST_CONFIG"])
@@ -100,15 +128,18 @@ class ChannelLayerManager:
 
     def __getitem__(self, alias: str) -> ChannelLayerWrapper:
         layer = self._layers.get(alias)
-        if layer is None:
+        if layer is None or not _is_usable(layer):
             with self._lock:
-                layer = self._layers.get(alias) or self._layers.setdefault(alias, self.make_backend(alias))
+                layer = self._layers.get(alias)
+                if layer is None or not _is_usable(layer):
+                    layer = self._layers[alias] = self.make_backend(alias)
         return layer
 
     def __contains__(self, alias: object) -> bool:
         return alias in self.configs
 
-    def _config(self, alias: str) -> Mapping[str, Any]:
+    def config(self, alias: str) -> Mapping[str, Any]:
+        """Return the entry ``alias`` of the setting; raise :exc:`InvalidChannelLayerError` for a fault in it."""
         if not self.configs:
             raise InvalidChannelLayerError(f"there is no channel layer; put this into your settings:\n\n{_PASTE}\n")
         if alias not in self.configs:
@@ -119,14 +150,21 @@ class ChannelLayerManager:
             raise InvalidChannelLayerError(fault)
         return config
 
-    def _make(self, alias: str, options: Mapping[str, Any]) -> ChannelLayerWrapper:
-        config = self._config(alias)
+    def _make(self, alias: str, options: Mapping[str, Any], for_tests: bool = True) -> ChannelLayerWrapper:
+        config = self.config(alias)
         backend = load_backend(alias, config["BACKEND"])
         try:
             layer = backend(**options)
         except (TypeError, ValueError) as error:
             raise InvalidChannelLayerError(f"CHANNEL_LAYERS[{alias!r}]['CONFIG']: {error}") from error
-        return ChannelLayerWrapper(layer, alias, config["ROUTING"])
+        return ChannelLayerWrapper(layer, alias, config["ROUTING"], for_tests=for_tests)
+
+    def _stand_in(self, alias: str, config: Mapping[str, Any]) -> ChannelLayerWrapper:
+        # Nobody reads it, so nothing may become full of what the tests before have sent.
+        options = common_options(config) | {"capacity": sys.maxsize, "channel_capacity": None}
+        layer = ChannelLayerWrapper(MemoryChannelLayer(**options), alias, config["ROUTING"])
+        layer.warned.add(None)
+        return layer
 
 
 def faults(alias: str, config: object) -> list[str]:
@@ -143,6 +181,16 @@ def faults(alias: str, config: object) -> list[str]:
     if not isinstance(backend, str):
         found.append(f"CHANNEL_LAYERS[{alias!r}]['BACKEND'] is the dotted path of a class, not {backend!r}")
     return found
+
+
+def _is_usable(layer: ChannelLayerWrapper) -> bool:
+    """Return whether ``layer`` may be used here: one that was made before the tests began may reach the site's own."""
+    return layer.for_tests or not is_test_run()
+
+
+def common_options(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what every layer understands of the options in an entry of ``CHANNEL_LAYERS``."""
+    return {name: value for name, value in config.get("CONFIG", {}).items() if name in _COMMON_OPTIONS}
 
 
 def load_backend(alias: str, path: str) -> type[BaseChannelLayer]:

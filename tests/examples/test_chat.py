@@ -17,17 +17,10 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from tests.examples.chat_server import ChatServer
+from tests.examples.chromium import CHROMIUM
 from tests.services import require
 
 PATIENCE = 15_000  # milliseconds: more than the page's longest wait before it tries to connect again
-CHROMIUM = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 Tab = Callable[..., Page]
 
