@@ -103,13 +103,14 @@ class ChannelLayerManager:
     def make_backend(self, alias: str) -> ChannelLayerWrapper:
         """Build the layer ``alias``; raise :exc:`InvalidChannelLayerError`, also for what its constructor refuses.
 
-        While tests run, one in memory that is never full takes the place of a layer that crosses processes.
+        While tests run, a layer in memory that is never full takes the place of one that could be.
         """
         config = self.config(alias)
         backend = load_backend(alias, config["BACKEND"])
-        if is_test_run() and (backend.crosses_processes or backend is MemoryChannelLayer):
+        for_tests = not backend.crosses_processes and backend is not MemoryChannelLayer
+        if is_test_run() and not for_tests:
             return self._stand_in(alias, config)
-        return self._make(alias, config.get("CONFIG", {}), for_tests=not backend.crosses_processes)
+        return self._make(alias, config.get("CONFIG", {}), for_tests)
 
     def make_test_backend(self, alias: str) -> ChannelLayerWrapper:
         """Build the layer ``alias`` with its ``TEST_CONFIG``."""

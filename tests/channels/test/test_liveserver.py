@@ -14,10 +14,12 @@ from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
 from django.urls import path
 from playwright.sync_api import sync_playwright
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from channels import Group, channel_layers, route
 from channels.generic.async_websockets import AsyncWebsocketConsumer
+from channels.generic.websockets import WebsocketConsumer
 from channels.message import Message
 from channels.test import ChannelLiveServerTestCase
 from channels.test.liveserver import LiveServer
@@ -61,7 +63,15 @@ class AsyncCount(AsyncWebsocketConsumer):
         await self.send(text=str(await sync_to_async(User.objects.count)()))
 
 
+class Silent(WebsocketConsumer):
+    """Does not accept."""
+
+    def connect(self, message: Message, **kwargs: Any) -> None:
+        pass
+
+
 channel_routing = [
+    Silent.as_route(path="^/silent/"),
     AsyncCount.as_route(path="^/count/"),
     route("websocket.connect", ws_connect),
     route("websocket.receive", ws_receive),
@@ -144,6 +154,12 @@ def test_async_consumers_are_served() -> None:
             assert receive(socket) == "0"
 
     run(test, ChannelLiveServerTestCase)
+
+
+def test_class_that_does_not_accept_is_refused_at_once() -> None:
+    """By the server, when the worker says that its connect has ended."""
+    with LiveServer() as server, pytest.raises(InvalidStatus, match="403"):
+        connect(f"{server.ws_url}/silent/", proxy=None, open_timeout=PATIENCE)
 
 
 def test_everything_is_put_back() -> None:
