@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from tests.examples.chromium import CHROMIUM
-from tests.services import require
+from tests.chromium import launched
 
 PATIENCE = 15_000  # milliseconds: more than the pages' longest wait before they try to connect again
 
@@ -19,10 +18,9 @@ NewTab = Callable[..., Page]
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium; closed with the module, as Playwright's event loop runs until then."""
-    chromium = require("chromium")
     expect.set_options(timeout=PATIENCE)
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
+    with launched() as chromium:
+        yield chromium
 
 
 @pytest.fixture

@@ -12,13 +12,12 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from tests.chromium import launched
 from tests.examples.chat_server import ChatServer
-from tests.examples.chromium import CHROMIUM
-from tests.services import require
 
 PATIENCE = 15_000  # milliseconds: more than the page's longest wait before it tries to connect again
 
@@ -53,10 +52,9 @@ def restartable(tmp_path: Path) -> Iterator[ChatServer]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium; closed with the module, as Playwright's event loop runs until then."""
-    chromium = require("chromium")
     expect.set_options(timeout=PATIENCE)
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
+    with launched() as chromium:
+        yield chromium
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 
-from channel_layers.envelope import AGAIN, RAISED, Envelope
+from channel_layers.envelope import AGAIN, RAISED
 from channel_layers.slot import Refused
 from channels.boundary import Boundary
 from channels.exceptions import DenyConnection
-from channels.message import LaneState, Message
+from channels.message import Message
 from channels.pending import Pending
-from channels.routing import DISCONNECT, RECEIVE, Match, Route
+from channels.routing import DISCONNECT, RECEIVE, Match, Route, Router
 from channels.runner import Runner
 from channels.test.commits import run_callbacks
 from channels.worker import Worker
@@ -66,33 +66,43 @@ class BenchBoundary(Boundary):
         self._pending.uses_database = False
 
 
+class BenchRouter:
+    """Finds what a router finds. For a message without a route it finds a consumer that says so by raising.
+
+    With ``steers`` a disconnect may go unrouted, as under a worker.
+    """
+
+    def __init__(self, router: Router, steers: bool) -> None:
+        self._router = router
+        self._ignored = {RECEIVE} if steers else {RECEIVE, DISCONNECT}
+
+    def find(self, message: Message) -> Match:
+        """Return the route of ``message``."""
+        try:
+            found = self._router.find(message)
+        except Exception as error:  # noqa: BLE001 - raised to the test by Run.outcome
+            return _raising(message, error)
+        is_ignored = message.channel_name in self._ignored
+        if found is None or (is_ignored and found.route in self._router.default_routes):
+            return _raising(message, NoConsumer(self._explanation(message)))
+        return found
+
+    def _explanation(self, message: Message) -> str:
+        tried = "\n".join(f"  - {sentence}" for sentence in self._router.tried(message)) or "  - none"
+        path = message.get("path")
+        place = f" at {path}" if path else ""
+        return f"No consumer for a message on {message.channel_name!r}{place}. Routes:\n{tried}"
+
+
 class BenchRunner(Runner):
     """Notes in ``run`` what a worker would log; ``steers`` as in :meth:`channels.test.bench.Bench.run`."""
 
     def __init__(self, worker: Worker, pending: Pending, run: Run, steers: bool) -> None:
         super().__init__(worker, pending)
         self._boundary = BenchBoundary(pending, run)
+        self._router = BenchRouter(worker.channel_layer.router, steers)  # type: ignore[assignment]  # all that is used
         self._own = run
         self._steers = steers
-
-    def _contained(self, content: dict[str, Any], envelope: Envelope, lane: LaneState | None) -> int:
-        try:
-            return self._handle(content, envelope, lane)
-        except Exception:  # noqa: BLE001 - raised to the test by Run.outcome
-            self._own.note_raised()
-            return RAISED
-
-    def _routed(self, message: Message) -> Match | None:
-        found = self._router.find(message)
-        name = message.channel_name
-        is_ignored = name == RECEIVE or (name == DISCONNECT and not self._steers)
-        if found is None or (is_ignored and found.route in self._router.default_routes):
-            tried = "\n".join(f"  - {sentence}" for sentence in self._router.tried(message)) or "  - none"
-            path = message.get("path")
-            place = f" at {path}" if path else ""
-            self._own.errors.append(NoConsumer(f"No consumer for a message on {name!r}{place}. Routes:\n{tried}"))
-            return None
-        return found
 
     def _again(self, found: Match, message: Message) -> int:
         if self._steers and super()._again(found, message) == AGAIN:
@@ -112,6 +122,13 @@ class BenchRunner(Runner):
         self._own.note_raised()
         self._boundary.report()
         return RAISED
+
+
+def _raising(message: Message, error: Exception) -> Match:
+    def consumer(message: Message) -> None:
+        raise error
+
+    return Match(Route(message.channel_name, consumer), {})
 
 
 def _called(route: Route, message: Message, kwargs: dict[str, Any]) -> Any:

@@ -13,7 +13,6 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
 from django.urls import path
-from playwright.sync_api import sync_playwright
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -24,7 +23,7 @@ from channels.message import Message
 from channels.test import ChannelLiveServerTestCase
 from channels.test.liveserver import LiveServer
 from tests.channels.test.cases import run
-from tests.examples.chromium import CHROMIUM
+from tests.chromium import launched
 from tests.services import require
 
 PATIENCE = 10.0
@@ -128,12 +127,11 @@ def test_views_and_static_files_are_served() -> None:
 
 def test_browser_is_served() -> None:
     """Playwright runs a loop in the thread of the test, which may use the database all the same."""
-    chromium = require("chromium")
+    require("chromium")
 
     def test(case: Any) -> None:
         User.objects.create(username="ada")
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
+        with launched() as browser:
             tab = browser.new_page()
             tab.goto(f"{case.live_server_url}/page/")
             tab.get_by_text("ada", exact=True).wait_for()
