@@ -50,7 +50,7 @@ def check_python(version: tuple[int, ...]) -> None:
         sys.exit(
             f"Channels Relay needs Python {dotted(OLDEST)} or newer, and {sys.executable} is {dotted(version)}. "
             "Install a newer one and name it, for example:\n"
-            "    make chat PYTHON=python3.12        or, without make:  python3.12 scripts/chat.py"
+            "    make chat PYTHON=python3.12        or, without make:  python3.12 scripts/example.py chat"
         )
 
 

@@ -142,3 +142,34 @@ def test_request_is_answered_later(guide: Guide) -> None:
             client.ping().wait(PATIENCE)
         status, body = answer.result(PATIENCE)
         assert (status, json.loads(body)) == (200, {"text": "your turn"})
+
+
+def test_class_handles_its_sockets(guide: Guide) -> None:
+    """A room counts what each socket has said, and tells all in it."""
+    project = guide("class-consumers").until_served()
+    with running(project, "--noreload") as server, server.connect("/rooms/lobby/") as client:
+        for number in (1, 2):
+            client.send('{"text": "hello"}')
+            assert json.loads(receive(client)) == {"text": "hello", "number": number}
+        with server.connect("/rooms/lobby/") as other:
+            other.send('{"text": "hi"}')
+            assert json.loads(receive(client)) == json.loads(receive(other)) == {"text": "hi", "number": 1}
+
+
+def test_rows_are_bound(guide: Guide) -> None:
+    """A client creates a row, and is sent what the guide shows."""
+    chapter = guide("bind-data")
+    project = chapter.until_served()
+    with running(project, "--noreload") as server, server.connect("/tasks/") as client:
+        client.send('{"stream": "tasks", "payload": {"action": "create", "data": {"title": "Buy milk"}}}')
+        assert json.loads(receive(client)) == json.loads(chapter.output())
+        client.send('{"stream": "tasks", "payload": {"action": "delete", "pk": 1}}')
+        server.wait_for("TaskBinding refused a client to delete chat.task 1")
+
+
+def test_tests_pass(guide: Guide) -> None:
+    """The tests of the guide are run by its command."""
+    chapter = guide("test")
+    chapter.to_the_end()
+    printed = run([*PYTHON, "manage.py", "test"], chapter.project)
+    assert "Ran 3 tests" in printed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import socket
@@ -20,7 +21,7 @@ SCRIPTS = ROOT / "scripts"
 
 
 def load(name: str) -> ModuleType:
-    """Import a script, anew; ``sys.modules`` is left alone, since the example's package is called chat as well."""
+    """Import a script, anew; ``sys.modules`` is left alone."""
     spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
@@ -34,7 +35,9 @@ def checkout(tmp_path: Path) -> Path:
     """Return a copy of what the scripts use; its ``.venv`` holds a Python that writes down what it is asked."""
     shutil.copytree(SCRIPTS, tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    (tmp_path / "examples/chat").mkdir(parents=True)
+    for example in ("chat", "todo"):
+        (tmp_path / "examples" / example).mkdir(parents=True)
+        (tmp_path / "examples" / example / "manage.py").touch()
     (tmp_path / ".venv/bin").mkdir(parents=True)
     make_python(tmp_path, 'case "$1" in -c) echo ready;; *) echo "${PWD##*/}: $*" >> "$LOG";; esac')
     return tmp_path
@@ -76,7 +79,7 @@ def take_log(checkout: Path) -> list[str]:
     return lines
 
 
-@pytest.mark.parametrize("name", ["environment", "chat", "test"])
+@pytest.mark.parametrize("name", ["environment", "example", "test"])
 def test_old_python_can_read_the_script(name: str) -> None:
     """The syntax of what `make chat` and `make test` start is that of Python 3.8."""
     source = (SCRIPTS / f"{name}.py").read_text()
@@ -130,16 +133,32 @@ def test_unusable_venv_is_left_to_its_owner(checkout: Path, answer: str) -> None
     assert (checkout / ".venv/bin/python").exists()
 
 
-def test_chat_installs_migrates_and_serves(checkout: Path) -> None:
-    """`make chat` installs the project, migrates the example's database and becomes its runserver."""
-    ended = start(checkout, "chat.py", PORT="54321")
+@pytest.mark.parametrize(("arguments", "example"), [((), "chat"), (("chat",), "chat"), (("todo",), "todo")])
+def test_example_installs_migrates_and_serves(checkout: Path, arguments: tuple[str, ...], example: str) -> None:
+    """`make chat` installs the project, migrates the example's database and becomes its runserver; so do others."""
+    ended = start(checkout, "example.py", *arguments, PORT="54321")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("Installing Channels Relay into .venv")
     assert take_log(checkout) == [
         "root: -m pip install --quiet --disable-pip-version-check --editable .",
-        "chat: manage.py migrate --verbosity 0",
-        "chat: manage.py runserver 54321",
+        f"{example}: manage.py migrate --verbosity 0",
+        f"{example}: manage.py runserver 54321",
     ]
+
+
+@pytest.mark.parametrize("arguments", [("chta",), ("chat", "8001")])
+def test_unknown_example_is_told(checkout: Path, arguments: tuple[str, ...]) -> None:
+    """A name that no example has is repeated with those that there are."""
+    ended = start(checkout, "example.py", *arguments)
+    assert (ended.returncode, take_log(checkout)) == (1, [])
+    assert ended.stderr == f"There is no example {' '.join(arguments)!r}. Choose one: chat, todo.\n"
+
+
+def test_every_example_has_its_command() -> None:
+    """The Makefile starts each directory of examples/ by its name."""
+    makefile = (ROOT / "Makefile").read_text()
+    examples = sorted(path.parent.name for path in (ROOT / "examples").glob("*/manage.py"))
+    assert sorted(re.findall(r"scripts/example\.py (\w+)$", makefile, re.MULTILINE)) == examples
 
 
 def test_test_installs_its_group_and_runs_pytest(checkout: Path) -> None:
@@ -156,7 +175,7 @@ def test_second_start_installs_nothing(checkout: Path) -> None:
     """What is installed is not installed again, nor what a larger installation covers; so no network is needed."""
     start(checkout, "environment.py", "dev")
     take_log(checkout)
-    again = [start(checkout, script) for script in ("test.py", "chat.py")]
+    again = [start(checkout, script) for script in ("test.py", "example.py")]
     assert [(ended.returncode, ended.stdout) for ended in again] == [(0, ""), (0, "")]
     assert not [line for line in take_log(checkout) if "pip" in line.split()]
 
@@ -164,18 +183,18 @@ def test_second_start_installs_nothing(checkout: Path) -> None:
 @pytest.mark.parametrize("what", ["pyproject.toml", "level"])
 def test_changed_needs_install_again(checkout: Path, what: str) -> None:
     """A changed pyproject.toml, or a command that needs more than is there, runs pip again."""
-    start(checkout, "chat.py")
+    start(checkout, "example.py")
     take_log(checkout)
     if what == "pyproject.toml":
         (checkout / what).write_text("changed")
-    start(checkout, "test.py" if what == "level" else "chat.py")
+    start(checkout, "test.py" if what == "level" else "example.py")
     assert [line for line in take_log(checkout) if "pip install" in line]
 
 
 def test_failed_install_is_told_and_tried_again(checkout: Path) -> None:
     """When pip fails the sentence speaks of the network, nothing is started, and the next start tries again."""
     make_python(checkout, 'case "$1" in -c) echo ready;; *) echo "$*" >> "$LOG"; exit 2;; esac')
-    first, second = start(checkout, "chat.py"), start(checkout, "chat.py")
+    first, second = start(checkout, "example.py"), start(checkout, "example.py")
     assert "needs the network" in first.stderr
     assert (first.returncode, second.returncode) == (1, 1)
     assert len(take_log(checkout)) == 2
@@ -184,7 +203,7 @@ def test_failed_install_is_told_and_tried_again(checkout: Path) -> None:
 def test_failed_migration_is_told(checkout: Path) -> None:
     """When the database cannot be migrated the server does not start."""
     make_python(checkout, 'case "$*" in -c*) echo ready;; *migrate*) exit 1;; *runserver*) echo serving;; esac')
-    ended = start(checkout, "chat.py")
+    ended = start(checkout, "example.py")
     assert ended.returncode == 1
     assert "database could not be brought up to date" in ended.stderr
     assert "serving" not in ended.stdout
@@ -194,7 +213,7 @@ def test_busy_port_is_told_before_anything_else(checkout: Path) -> None:
     """A port on which somebody listens is named, with the way to choose another, and nothing is installed."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        ended = start(checkout, "chat.py", PORT=port)
+        ended = start(checkout, "example.py", PORT=port)
     assert ended.returncode == 1
     assert f"Port {port} is busy" in ended.stderr
     assert "make chat PORT=8001" in ended.stderr
@@ -204,7 +223,7 @@ def test_busy_port_is_told_before_anything_else(checkout: Path) -> None:
 @pytest.mark.parametrize("text", ["", "abc", "0", "65536", "-1", "80.0", "\N{ARABIC-INDIC DIGIT EIGHT}"])
 def test_bad_port_is_told(checkout: Path, text: str) -> None:
     """A PORT that is no number of a port is repeated with the range and an example."""
-    ended = start(checkout, "chat.py", PORT=text)
+    ended = start(checkout, "example.py", PORT=text)
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"PORT={text} is not a port: it must be a number from 1 to 65535")
 
@@ -212,16 +231,16 @@ def test_bad_port_is_told(checkout: Path, text: str) -> None:
 def test_forbidden_port_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """A port that may not be used is told with the system's reason, and no program is blamed."""
     monkeypatch.syspath_prepend(SCRIPTS)
-    sentence = load("chat").refusal(80, PermissionError(13, "Permission denied"))
+    sentence = load("example").refusal(80, PermissionError(13, "Permission denied"), "todo")
     assert sentence.startswith("Port 80 cannot be used (Permission denied). Choose another port:")
 
 
-@pytest.mark.parametrize("script", ["chat.py", "test.py", "environment.py"])
+@pytest.mark.parametrize("script", ["example.py", "test.py", "environment.py"])
 def test_interrupt_leaves_no_traceback(checkout: Path, script: str) -> None:
     """Ctrl-C while pip runs ends the script without a word."""
     make_python(checkout, 'case "$1" in -c) echo ready;; *) echo "pip runs"; exec sleep 60;; esac')
     process = subprocess.Popen(
-        [sys.executable, str(checkout / "scripts" / script), "dev"],
+        [sys.executable, str(checkout / "scripts" / script), *(["dev"] if script == "environment.py" else [])],
         env=variables_for(checkout),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

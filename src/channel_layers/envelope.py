@@ -41,6 +41,8 @@ UNDECIDED: Final = 4
 """Somebody else will answer (``ResponseLater``)."""
 LOST: Final = 5
 """The event was taken and never finished, or it vanished with the layer; decided by its owner."""
+UNACCEPTED: Final = 6
+"""The consumer returned, and has to accept a connection itself: unless it has answered, the connection is refused."""
 
 
 class Envelope(msgspec.Struct, array_like=True, gc=False):

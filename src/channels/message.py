@@ -39,6 +39,9 @@ class Message:
     http_session: SessionBase | None
     user: AbstractBaseUser | AnonymousUser
 
+    has_to_accept: bool = False
+    """Whether returning does not accept the WebSocket: set by class consumers, as in 1.x."""
+
     def __init__(
         self,
         content: dict[str, Any],

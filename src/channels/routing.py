@@ -265,7 +265,9 @@ class Router:
 
 
 def is_async(consumer: Consumer) -> bool:
-    """Return whether ``consumer`` is an ``async def`` function, or an object whose call is one."""
+    """Return whether a call of ``consumer`` is to be awaited: a function, an object, or a class and so its instance."""
+    if isinstance(consumer, type):
+        return hasattr(consumer, "__await__")
     return iscoroutinefunction(consumer) or iscoroutinefunction(getattr(consumer, "__call__", None))  # noqa: B004 - of an instance
 
 

@@ -29,6 +29,10 @@ __all__ = [
 ]
 
 
+_KEY_SOURCES = ("headers", "query_string")
+"""Where a message has the key of an HTTP session."""
+
+
 def channel_session(consumer: C) -> C:
     """Give a consumer ``message.channel_session``, the session of the connection that the message came from.
 
@@ -152,6 +156,8 @@ def _channel_session_of(message: Message) -> SessionBase:
 
 
 def _http_session_of(message: Message) -> SessionBase | None:
+    if message.content.keys().isdisjoint(_KEY_SOURCES) and "path" in message.content:
+        return None  # as on all messages of a WebSocket but the first
     try:
         request = AsgiRequest(message)
         key = request.GET.get("session_key") or request.COOKIES.get(settings.SESSION_COOKIE_NAME)

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
+from django.db import connections
+
 from channel_layers.envelope import Envelope
 from channel_layers.exceptions import LayerDeclined, may_have_arrived
 from channel_layers.names import new_process_name
@@ -170,6 +172,7 @@ class WorkerSlot:
                 self._run_all(runner)
         finally:
             self._slot.close()
+            connections.close_all()
 
     def interrupt(self) -> None:
         """Stop waiting for messages."""

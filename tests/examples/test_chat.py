@@ -394,3 +394,12 @@ def test_a_phone_shows_the_conversation_without_scrolling_sideways(server: ChatS
     expect(saved(ada)).to_have_count(1)
     assert ada.evaluate("document.documentElement.scrollWidth") == 360
     expect(ada.get_by_label("Message", exact=True)).to_be_in_viewport()
+
+
+# Its own tests
+
+
+def test_the_example_s_own_tests_pass(server: ChatServer) -> None:
+    """What a project would test of it fits on a page, and needs neither server nor browser."""
+    assert "Ran 4 tests" in server.manage("test", "chat")
+    assert len((server.project / "chat" / "tests.py").read_text().splitlines()) <= 60

@@ -9,12 +9,14 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.core.checks import register
 from django.core.management import get_commands
+from django.utils.module_loading import autodiscover_modules
 
 from channels import checks
+from channels.binding.registry import bindings
 
 
 class ChannelsConfig(AppConfig):
-    """Registers the system checks and takes over ``runserver``."""
+    """Registers the system checks and the bindings, and takes over ``runserver``."""
 
     name = "channels"
     verbose_name = "Channels"
@@ -27,6 +29,8 @@ class ChannelsConfig(AppConfig):
         register(checks.check_installation)
         register(checks.check_deployment, deploy=True)
         take_over_runserver()
+        autodiscover_modules("bindings")  # of each app, as the admin does: sends come from processes without routing
+        bindings.register_all()
 
 
 def take_over_runserver() -> None:
