@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from channel_layers import messages
 from channel_layers.base import BaseChannelLayer
 from channel_layers.capacity import HTTP_CAPACITY
+from channel_layers.local import LocalChannelLayer
 from channel_layers.memory import MemoryChannelLayer
 from channels import checks, conf, layers
 from channels.management.commands.runserver import HTTP_TIMEOUT, THREADS, Command
@@ -122,6 +123,7 @@ def test_every_option_of_a_layer_is_listed() -> None:
     """The tables of options have the keyword arguments of the layers' constructors and their defaults."""
     assert options_listed("For every layer:") == options_of(BaseChannelLayer.__init__)
     assert options_listed("besides:") == options_of(MemoryChannelLayer.__init__)
+    assert options_listed("except `hosts`:") == options_of(LocalChannelLayer.__init__)
     assert f"of `http.request` {HTTP_CAPACITY}" in page("settings")
 
 

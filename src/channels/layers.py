@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from django.conf import settings
@@ -20,6 +22,12 @@ ALIASES: Final = {
     "asgiref.inmemory.ChannelLayer": "channel_layers.memory.MemoryChannelLayer",
 }
 """Backend paths of 1.x and what answers to them here."""
+
+BACKENDS: Final = (
+    "channel_layers.local.LocalChannelLayer",
+    "channel_layers.memory.MemoryChannelLayer",
+    "channel_layers.redis.RedisChannelLayer",
+)
 
 _KEYS: Final = ("BACKEND", "CONFIG", "ROUTING", "TEST_CONFIG")
 _PASTE: Final = """CHANNEL_LAYERS = {
@@ -122,6 +130,8 @@ class ChannelLayerManager:
     def _make(self, alias: str, options: Mapping[str, Any]) -> ChannelLayerWrapper:
         config = self._config(alias)
         backend = load_backend(alias, config["BACKEND"])
+        if backend.per_project:
+            options = {"project": project_directory(), **options}
         try:
             layer = backend(**options)
         except (TypeError, ValueError) as error:
@@ -145,12 +155,22 @@ def faults(alias: str, config: object) -> list[str]:
     return found
 
 
+def project_directory() -> str:
+    """Return the directory of the settings module, which tells a project from others in each of its processes.
+
+    Without such a module it is the current directory.
+    """
+    module = sys.modules.get(settings.SETTINGS_MODULE or "")
+    file = getattr(module, "__file__", None)
+    return str(Path(file).resolve().parent if file else Path.cwd())
+
+
 def load_backend(alias: str, path: str) -> type[BaseChannelLayer]:
     """Import the class a ``BACKEND`` names; paths of 1.x are understood."""
     try:
         backend: type[BaseChannelLayer] = import_string(ALIASES.get(path, path))
     except ImportError as error:
-        known = ["channel_layers.memory.MemoryChannelLayer", *ALIASES]
+        known = [*BACKENDS, *ALIASES]
         hint = did_you_mean(path, known)
         raise InvalidChannelLayerError(
             f"CHANNEL_LAYERS[{alias!r}]['BACKEND'] is {path!r}, which cannot be imported: {error}.{hint}"

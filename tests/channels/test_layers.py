@@ -1,5 +1,6 @@
 import sys
 import threading
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -8,6 +9,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
+import tests.settings
 from channel_layers.memory import MemoryChannelLayer
 from channels import layers
 from channels.layers import ALIASES, ChannelLayerManager, ChannelLayerWrapper, InvalidChannelLayerError
@@ -29,6 +31,16 @@ class Slow(MemoryChannelLayer):
         self.started.set()
         assert self.go_on.wait(PATIENCE)
         super().__init__(**options)
+
+
+class Told(MemoryChannelLayer):
+    """Wants to know of which project it is."""
+
+    per_project = True
+
+    def __init__(self, *, project: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.project = project
 
 
 def manager(**configs: Any) -> Any:
@@ -98,6 +110,21 @@ def test_paths_of_1x_are_understood(registry: ChannelLayerManager, path: str) ->
     """A project keeps the setting it has."""
     with manager(default={"BACKEND": path, "ROUTING": []}):
         assert type(registry["default"].channel_layer) is layers.load_backend("default", ALIASES[path])
+
+
+@override_settings(SETTINGS_MODULE=None)
+def test_layer_of_a_project_is_told_which(registry: ChannelLayerManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The directory of its settings, wherever a process was started; without a module that is where it was started."""
+    told = f"{__name__}.Told"
+    with manager(default=memory(BACKEND=told), named=memory(BACKEND=told, CONFIG={"project": "shop"})):
+        here = registry.make_backend("default").project
+        assert here == str(Path.cwd())
+        monkeypatch.setitem(sys.modules, "some.settings", ModuleType("some.settings"))
+        with override_settings(SETTINGS_MODULE="some.settings"):
+            assert registry.make_backend("default").project == here
+        with override_settings(SETTINGS_MODULE="tests.settings"):
+            assert registry.make_backend("default").project == str(Path(tests.settings.__file__).parent)
+            assert registry.make_backend("named").project == "shop"
 
 
 def test_make_backend_keeps_nothing(registry: ChannelLayerManager) -> None:

@@ -15,8 +15,6 @@ KEEPALIVE: Final = (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 
 """Seconds of silence before a probe, seconds between probes, and probes without an answer that end a connection:
 a reader waits without a time limit, and only probes tell it that the host at the other end has vanished."""
 
-Host = str | tuple[str, int]
-
 
 @dataclass(frozen=True)
 class Address:
@@ -49,6 +47,9 @@ class Address:
             raise
 
 
+Host = str | tuple[str, int] | Address
+
+
 def read_hosts(hosts: str | Sequence[Host] | None) -> Address:
     """Return the address that the ``hosts`` option names; without one, Redis on this machine.
 
@@ -60,6 +61,8 @@ def read_hosts(hosts: str | Sequence[Host] | None) -> Address:
     if len(several) != 1:
         raise ValueError(f"hosts names one server, not {len(several)}: {hosts!r}")
     host = several[0]
+    if isinstance(host, Address):
+        return host
     if isinstance(host, str):
         return _read_url(host)
     if not _is_pair(host):

@@ -1,4 +1,4 @@
-"""A real redis-server of the tests' own."""
+"""A real Redis or Valkey server of the tests' own."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.services import require
-
 PATIENCE = 10.0
 """Seconds that a server has to start or to end."""
 
 
 class RedisServer:
-    """A server on a unix socket in ``folder``; it keeps nothing when it ends."""
+    """``program`` on a unix socket in ``folder``; it keeps nothing when it ends."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, program: str) -> None:
         self.path = folder / "redis.sock"
-        self._binary = require("redis-server")
+        self._program = program
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -35,11 +33,11 @@ class RedisServer:
         """Start it and wait until it answers."""
         arguments = ["--port", "0", "--unixsocket", str(self.path), "--save", "", "--dir", str(self._folder)]
         self._process = subprocess.Popen(
-            [self._binary, *arguments, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [self._program, *arguments, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         deadline = time.monotonic() + PATIENCE
         while self._ask_once(b"PING") != b"+PONG\r\n":
-            assert time.monotonic() < deadline, "redis-server did not start"
+            assert time.monotonic() < deadline, f"{self._program} did not start"
             time.sleep(0.01)  # nothing tells when it listens but an answer
 
     @contextmanager

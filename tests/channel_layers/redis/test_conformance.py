@@ -18,6 +18,14 @@ time[1] = time[1] + tonumber(redis.call('GET', 'clock') or 0)
 """
 
 
+def move_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the scripts read the time of the server and what the key ``clock`` adds to it."""
+    for script in scripts.ALL:
+        moved = script.source.replace(b"local time = redis.call('TIME')\n", CLOCK)
+        monkeypatch.setattr(script, "source", moved)
+        monkeypatch.setattr(script, "digest", scripts.digest_of(moved))
+
+
 class TestRedisChannelLayer(LayerConformance):
     """The whole suite, with two clients of one server, whose clock the tests move."""
 
@@ -25,10 +33,7 @@ class TestRedisChannelLayer(LayerConformance):
     def _store(self, server: RedisServer, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
         self.server, self.prefix, self.shift = server, prefix, 0.0
         server.ask("DEL", "clock")
-        for script in scripts.ALL:
-            moved = script.source.replace(b"local time = redis.call('TIME')\n", CLOCK)
-            monkeypatch.setattr(script, "source", moved)
-            monkeypatch.setattr(script, "digest", scripts.digest_of(moved))
+        move_clock(monkeypatch)
 
     def make_layer(self, **options: Any) -> BaseChannelLayer:
         clock = lambda: time.time() + self.shift  # noqa: E731

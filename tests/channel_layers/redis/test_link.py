@@ -128,6 +128,7 @@ def test_what_is_no_redis(impostor: Callable[[bytes], Address], answer: bytes, s
         Link(impostor(answer), "test", PATIENCE)
 
 
+@pytest.mark.parametrize("program", ["redis-server"], indirect=True)  # the embedded one is built without TLS
 def test_tls(tmp_path: Path, own_server: RedisServer) -> None:
     """rediss:// speaks TLS with a server whose certificate is known, and with no other."""
     if shutil.which("openssl") is None:
