@@ -64,6 +64,11 @@ class Worker:
         self._slots = [WorkerSlot(self, self._watchdog) for _ in range(threads)]
         self._threads: list[threading.Thread] = []
 
+    @property
+    def slots_text(self) -> str:
+        """How many consumers may run at the same time, for a person."""
+        return f"{len(self._slots)} slot{'s'[: len(self._slots) != 1]}"
+
     def start(self) -> None:
         """Run in threads of its own, until :meth:`stop`."""
         self._announce()

@@ -35,6 +35,7 @@ from daphne.endpoints import (
     parse_port,
 )
 from daphne.layer_path import BUILT_IN, LayerPathError, load_layer
+from daphne.parent import Parent
 from daphne.server import Server, new_event_loop
 
 T = TypeVar("T")
@@ -53,6 +54,8 @@ WITHOUT_MEANING: Final = {
 
 LEVELS: Final = (logging.WARNING, logging.INFO, logging.DEBUG)
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+OF_A_TERMINAL: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name))
+"""Signals that a terminal sends to a whole group of processes. It is for a parent among them to say what they mean."""
 
 logger = logging.getLogger("daphne.cli")
 
@@ -92,6 +95,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("layer", metavar="module:object", help=f"the channel layer, such as {BUILT_IN}")
     parser.add_argument("--version", action="version", version=f"%(prog)s {daphne.__version__}")
+    parser.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
     _add_endpoints(parser.add_argument_group("where to listen", "Each may be given several times."))
     _add_logs(parser.add_argument_group("what to log"))
     _add_application(parser.add_argument_group("what the application sees"))
@@ -189,7 +193,7 @@ def run(options: argparse.Namespace) -> None:
         logger.warning("%s has no effect: %s", _option(name), WITHOUT_MEANING[name])
     with ExitStack() as opened, asyncio.Runner(loop_factory=new_event_loop) as runner:
         sockets = [opened.enter_context(s) for s in listen_on(choose(options.hosts, options.ports, options.others))]
-        runner.run(serve(layer, config, sockets, given))
+        runner.run(serve(layer, config, sockets, given, options.parent_fd))
 
 
 def given_options(options: argparse.Namespace) -> dict[str, Any]:
@@ -225,21 +229,27 @@ def show_logs(options: argparse.Namespace) -> None:
 
 
 async def serve(
-    layer: BaseChannelLayer, config: Config, sockets: Sequence[socket.socket], given: Collection[str] = ()
+    layer: BaseChannelLayer,
+    config: Config,
+    sockets: Sequence[socket.socket],
+    given: Collection[str] = (),
+    parent_fd: int | None = None,
 ) -> None:
     """Serve on bound ``sockets`` until SIGTERM or SIGINT; a second one ends the process at once.
 
-    ``given`` are the options that the command line has set.
+    ``given`` are the options that the command line has set. ``parent_fd`` is the line to a process that has started
+    this one: it is told when the server listens, its end is the server's, and signals of a terminal are left to it.
     """
     stop = asyncio.Event()
     server = Server(layer, config)
-    loop = asyncio.get_running_loop()
-    for number in SIGNALS:
-        loop.add_signal_handler(number, _end, loop, stop)
+    _heed_signals(stop, has_parent=parent_fd is not None)
     await server.start(sockets)
+    parent = None if parent_fd is None else Parent(parent_fd, stop.set)
     logger.info("process %d listens on %s", os.getpid(), ", ".join(address_of(sock) for sock in sockets))
     logger.info("channel layer %s.%s", type(layer).__module__, type(layer).__qualname__)
     logger.info("limits: %s", limits_text(config, layer.server_options, given))
+    if parent is not None:
+        parent.ready()
     await stop.wait()
     logger.info("ending: requests in progress finish, sockets are closed with 1012")
     try:
@@ -258,8 +268,18 @@ def limits_text(config: Config, settings: Collection[str], given: Collection[str
     return ", ".join(f"{field.name} {getattr(config, field.name)}{source(field.name)}" for field in LIMITS)
 
 
-def _end(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    for number in SIGNALS:
-        loop.remove_signal_handler(number)
-        signal.signal(number, signal.SIG_DFL)
-    stop.set()
+def _heed_signals(stop: asyncio.Event, *, has_parent: bool) -> None:
+    """Let the first signal set ``stop``, and the next end the process."""
+    loop = asyncio.get_running_loop()
+    numbers = [signal.SIGTERM] if has_parent else SIGNALS
+
+    def end() -> None:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+        stop.set()
+
+    for number in OF_A_TERMINAL if has_parent else ():
+        signal.signal(number, signal.SIG_IGN)
+    for number in numbers:
+        loop.add_signal_handler(number, end)

@@ -20,8 +20,9 @@ from channel_layers.memory import MemoryChannelLayer
 from channels import route
 from channels.handler import ViewConsumer
 from channels.layers import ChannelLayerWrapper, channel_layers
-from channels.management.commands.runworker import StopSignals, default_http_consumer
+from channels.management.workers import default_http_consumer
 from channels.message import Message
+from channels.processes.signals import StopSignals
 from channels.signals import worker_process_ready, worker_ready
 from channels.staticfiles import WHITENOISE, StaticFilesConsumer
 from channels.worker import Worker

@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Final, NoReturn
 
 SOCKET: Final = "valkey.sock"
@@ -31,6 +30,7 @@ class Keeper:
 
     def __init__(self, directory: Path, program: str) -> None:
         self._directory = directory
+        self._descriptor = os.open(directory, os.O_RDONLY)
         self._program = program
         self._server = 0
         self._is_unused = False
@@ -62,7 +62,7 @@ class Keeper:
         try:
             _silence(0, 1, 2)
             if sys.platform == "linux":  # a server without a keeper would never end
-                ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+                ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() == keeper:
                 os.execv(self._program, [self._program, *options(self._directory)])
         finally:
@@ -80,22 +80,30 @@ class Keeper:
 
     def _watch_users(self) -> None:
         """Wait until the directory has had no user for a while, and end the server."""
-        descriptor = os.open(self._directory, os.O_RDONLY)
         while not self._is_unused:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             time.sleep(LINGER)
-            self._is_unused = _is_locked(descriptor)
-        os.kill(self._server, signal.SIGTERM)
+            self._is_unused = _is_locked(self._descriptor)
+        self._end()
 
     def _clear(self) -> None:
         """Leave nothing behind. Whoever waits for the lock of the directory then makes a new one."""
-        for path in self._directory.iterdir():
-            path.unlink()
-        self._directory.rmdir()
+        if self._is_in_place():
+            for path in self._directory.iterdir():
+                path.unlink()
+            self._directory.rmdir()
 
-    def _end(self, number: int, frame: FrameType | None) -> None:
-        os.kill(self._server, signal.SIGTERM)
+    def _is_in_place(self) -> bool:
+        """Return whether the directory is still the one of this server: somebody may have removed it."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self._directory.lstat())
+        except FileNotFoundError:
+            return False
+
+    def _end(self, *_: object) -> None:
+        """End the server. It has nothing to save, and would remove a socket that may be another's by now."""
+        os.kill(self._server, signal.SIGKILL)
 
 
 def options(directory: Path) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -175,15 +176,18 @@ def test_a_keeper_that_is_told_to_end_takes_the_server_along(new_layer: NewLayer
 
 
 def test_a_removed_directory_is_made_again(new_layer: NewLayer, shared: SharedServer) -> None:
-    """Somebody has cleaned up: who connects anew meets the others at the old place."""
+    """Somebody has cleaned up: who connects anew meets the others at the old place, where nobody disturbs them."""
     layer = new_layer()
     layer.send("a", {})
-    for path in shared.directory.iterdir():
-        path.unlink()
-    shared.directory.rmdir()
-    one, other = new_layer(), new_layer()
+    old = shared.pid
+    shutil.rmtree(shared.directory)
+    one = new_layer()
     one.send("b", {})
-    assert other.depth("b") == 1
+    new = shared.pid
+    layer.close()
+    until(lambda: not is_alive(old))
+    assert new_layer().depth("b") == 1
+    assert shared.pid == new
 
 
 def test_a_program_that_is_no_server_is_told(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,57 @@
+"""A worker from its first message to its last, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Final
+
+from channels import asgi
+from channels.processes import line
+from channels.processes.code import CodeWatch
+from channels.processes.line import Parent
+from channels.processes.signals import STOPPING, StopSignals
+from channels.signals import worker_process_ready
+from channels.worker import Worker
+
+OF_THE_PARENT: Final = tuple(number for number in STOPPING if number != signal.SIGTERM)
+"""Signals that a terminal sends to a whole group of processes. Of those it is the parent's to say what they mean."""
+
+
+class WorkerProcess:
+    """Runs ``worker`` until a signal, in the main thread. ``say`` is told what a person may want to read."""
+
+    def __init__(self, worker: Worker, stop_timeout: float, say: Callable[[str], object]) -> None:
+        self._worker = worker
+        self._stop_timeout = stop_timeout
+        self._say = say
+
+    def run(self) -> bool:
+        """Take messages until the first signal, then finish what was taken; return whether there was time for that."""
+        with StopSignals() as signals:
+            return self._run(signals)
+
+    def run_for(self, parent: Parent, *, watches_code: bool) -> bool:
+        """As :meth:`run`, also until ``parent`` ends, which is told what happens here."""
+        watch = CodeWatch(lambda time, path: parent.say(line.CHANGED, f"{time} {path}")) if watches_code else None
+        with StopSignals([signal.SIGTERM], OF_THE_PARENT) as signals:
+            parent.watch(line.end_this_process)
+            return self._run(signals, lambda: self._introduce(parent, watch))
+
+    def _run(self, signals: StopSignals, started: Callable[[], object] = lambda: None) -> bool:
+        worker = self._worker
+        worker_process_ready.send(sender=worker)
+        worker.start()
+        self._say(f"Channel layer {worker.channel_layer}, process {os.getpid()}, {worker.slots_text}.")
+        self._say(f"Channels: {', '.join(worker.channels)}.")
+        started()
+        signals.wait()
+        self._say("Stopping: what was taken is finished, nothing more is taken.")
+        return worker.stop(self._stop_timeout)
+
+    def _introduce(self, parent: Parent, watch: CodeWatch | None) -> None:
+        if watch is not None:
+            watch.start()
+        parent.say(line.SETTINGS, asgi.settings_digest())
+        parent.say(line.READY, self._worker.process)
