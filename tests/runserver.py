@@ -48,7 +48,13 @@ class RunServer:
 
     command: ClassVar[Sequence[str]] = ("manage.py", "runserver")
 
-    def __init__(self, project: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        project: Path,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        descriptors: Sequence[int] = (),
+    ) -> None:
         self.lines: list[str] = []
         self.port = 0
         self._changed = threading.Condition()
@@ -61,6 +67,7 @@ class RunServer:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            pass_fds=descriptors,
             start_new_session=True,  # Ctrl-C reaches the autoreloader and its child alike, and nobody else
         )
         self._reader = threading.Thread(target=self._read)
@@ -113,6 +120,10 @@ class RunServer:
         status = self._process.wait(timeout)
         self._reader.join()
         return status
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to this process alone."""
+        os.kill(self._process.pid, number)
 
     def interrupt(self) -> None:
         """Press Ctrl-C."""

@@ -282,10 +282,6 @@ class RunWorker(RunServer):
 
     command = ("manage.py", "runworker")
 
-    def send(self, number: signal.Signals) -> None:
-        """Send a signal."""
-        os.kill(self._process.pid, number)
-
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
