@@ -18,7 +18,7 @@ NOTICED = r"consumers\.py changed, restarting the workers\.$"
 DONE = "^worker replaced$"
 STUCK = OLD.replace(
     "def echo(message):",
-    'def echo(message):\n    print("stuck", flush=True)\n    open("gate").read()\n\n\ndef unused(message):',
+    'def echo(message):\n    print("stuck", flush=True)\n    open("gate").read()',
 )
 OPEN = """
 window.closed = 0
@@ -27,6 +27,7 @@ window.socket = new WebSocket("/page/")
 socket.onmessage = (event) => answers.push(event.data)
 socket.onclose = () => closed++
 socket.onopen = () => socket.send("first")
+undefined
 """
 
 
@@ -75,7 +76,7 @@ def test_banner_says_what_a_change_does(server: RunServer) -> None:
     assert server.matching(
         r"^Channel layer default \(.*LocalChannelLayer\), 4 worker threads in a process of their own, "
     )
-    assert server.matching("^When code changes, the workers restart; sockets stay open\\.$")
+    server.wait_for(r"^When code changes, the workers restart; sockets stay open\.$")
     assert server.get("/hello/") == (200, "Hello")
     assert server.get("/static/style.css") == (200, "body { color: teal }")
 
