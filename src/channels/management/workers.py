@@ -23,7 +23,6 @@ from channels.staticfiles import WHITENOISE, StaticFilesConsumer
 from channels.worker import Worker, readable_channels
 
 FLEET_OPTIONS = ("processes", "max_messages", "max_rss", "reload", "pidfile")
-"""Options that ask for a supervisor: without any of them the command is the worker itself."""
 
 
 def add_worker_options(parser: CommandParser) -> None:
@@ -61,6 +60,11 @@ def add_options_of_supervisors(parser: CommandParser) -> None:
     parser.add_argument("--parent-fd", type=int, help=SUPPRESS)
     parser.add_argument("--name", default="", help=SUPPRESS)
     parser.add_argument("--http-consumer", help=SUPPRESS)
+
+
+def wants_supervisor(options: Mapping[str, Any]) -> bool:
+    """Return whether an option is given that takes a supervisor: without any, the command is the worker itself."""
+    return any(options[name] is not None and options[name] is not False for name in FLEET_OPTIONS)
 
 
 def worker_options(options: Mapping[str, Any], as_called: bool) -> WorkerOptions:

@@ -13,13 +13,13 @@ from channels.layers import ChannelLayerWrapper
 from channels.management.layer import add_layer_option, shared_layer
 from channels.management.logs import name_process, show_consumer_logs, show_logs
 from channels.management.workers import (
-    FLEET_OPTIONS,
     add_fleet_options,
     add_options_of_supervisors,
     add_worker_options,
     make_worker,
     pid_file,
     processes_text,
+    wants_supervisor,
     worker_options,
 )
 from channels.processes.limits import Limits
@@ -49,7 +49,7 @@ class Command(BaseCommand):
         show_logs(trace=options["verbosity"] > 1)
         show_consumer_logs()
         layer = shared_layer(options["layer"])
-        if options["parent_fd"] is None and any(options[name] for name in FLEET_OPTIONS):
+        if options["parent_fd"] is None and wants_supervisor(options):
             self._supervise(layer, options)
         else:
             self._work(layer, options)
