@@ -13,6 +13,8 @@ import sys
 import environment
 
 CHAT = environment.ROOT / "examples" / "chat"
+SERVE = ("serve", "--processes", "2", "--threads", "2", "--pidfile", "chat.pid", "--port")
+"""A server and two workers as processes of their own: what deploy.py restarts the workers of."""
 
 
 def main() -> None:
@@ -26,6 +28,12 @@ def main() -> None:
         *("manage.py", "migrate", "--verbosity", "0"),
         cwd=CHAT,
     )
+    if environment.has_embedded_layer():
+        print(
+            f"The chat will be at http://127.0.0.1:{port}/. In another terminal, make deploy brings new code.",
+            flush=True,
+        )
+        environment.become("manage.py", *SERVE, str(port), cwd=CHAT)
     environment.become("manage.py", "runserver", str(port), cwd=CHAT)
 
 

@@ -65,4 +65,5 @@ class Tree:
         return self._stops < 2 and time.monotonic() < deadline
 
     def _waiting(self) -> bool:
-        return any(self._layer.depth(channel) for channel in SERVED)
+        read = {channel for process in self._layer.processes() for channel in process.channels}
+        return any(self._layer.depth(channel) for channel in SERVED if channel in read)

@@ -10,6 +10,7 @@ import pytest
 
 from channel_layers.exceptions import LayerUnavailable
 from channel_layers.memory import MemoryChannelLayer
+from channel_layers.registry import Announcement
 from channels.layers import ChannelLayerWrapper
 from channels.processes import tree
 from channels.processes.tree import Tree
@@ -76,13 +77,15 @@ def test_the_server_ends_before_the_workers() -> None:
 
 
 def test_workers_empty_the_queues_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The disconnects of the sockets that the server has closed, for example."""
+    """The disconnects of the sockets that the server has closed, for example; but not what none of them reads."""
     monkeypatch.setattr(tree, "PAUSE", 0.0)
 
     async def main() -> None:
         scene = Scene()
         scene.layer.send("websocket.disconnect", {})
         scene.layer.send("thumbnails", {})
+        scene.layer.send("http.request", {})
+        scene.layer.announce(Announcement("w", ("thumbnails", "websocket.disconnect")))
         looks = counted(scene)
         running = asyncio.create_task(scene.run())
         await asyncio.sleep(0)
@@ -94,7 +97,7 @@ def test_workers_empty_the_queues_first(monkeypatch: pytest.MonkeyPatch) -> None
         assert "stop workers" not in scene.told
         scene.layer.receive(["websocket.disconnect"])
         assert await running
-        assert scene.layer.depth("thumbnails") == 1
+        assert (scene.layer.depth("thumbnails"), scene.layer.depth("http.request")) == (1, 1)
 
     asyncio.run(main())
 
@@ -133,6 +136,7 @@ def test_nobody_waits_for_ever(patience: float, what: Callable[[Scene], None] | 
     async def main() -> None:
         scene = Scene(patience=patience)
         scene.layer.send("websocket.receive", {})
+        scene.layer.announce(Announcement("w", ("websocket.receive",)))
         running = asyncio.create_task(scene.run())
         await asyncio.sleep(0)
         scene.tree.stop()
