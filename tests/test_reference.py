@@ -19,6 +19,10 @@ from channel_layers.local import LocalChannelLayer
 from channel_layers.memory import MemoryChannelLayer
 from channels import checks, conf, layers
 from channels.management.commands.runserver import HTTP_TIMEOUT, THREADS, Command
+from channels.management.commands.runworker import Command as RunWorker
+from channels.management.commands.serve import Command as Serve
+from channels.processes.fleet import START_TIMEOUT
+from channels.processes.workers import STOP_TIMEOUT
 from daphne.config import Config
 from tests.documents import ROOT
 
@@ -35,6 +39,8 @@ FORMATS = {
     "WebSocket reply": messages.WebSocketReply,
 }
 SIGNATURE = re.compile(r"^- `([\w.]+)(\(.*?\))?`", re.MULTILINE)
+HIDDEN = {"--parent-fd", "--name", "--http-consumer"}
+"""Options that a supervisor gives to the processes that it starts."""
 EVERYTHING = {"channels", "channels.sessions", "channels.auth"}
 """Modules whose ``__all__`` the reference lists in full."""
 
@@ -203,7 +209,18 @@ def test_every_option_of_runserver_is_listed() -> None:
     added = option_strings(Command()) - option_strings(StaticFilesCommand())
     table = page("runserver").partition("These are added:")[2].partition("\n\nAnd ")[0]
     assert set(re.findall(r"`(--[\w-]+)`", table)) == added
-    assert f"{THREADS} worker threads,\nHTTP and WebSocket." in page("runserver")
+    assert f"{THREADS} worker threads in a\nprocess of their own, HTTP and WebSocket." in page("runserver")
+
+
+def test_every_option_of_processes_is_listed() -> None:
+    """The page about processes has the options of runworker; those of serve are the same, but for the layer."""
+    common = set(CommandParser()._option_string_actions)
+    added = {name for name in option_strings(RunWorker()) - common if name not in HIDDEN}
+    listed = set(re.findall(r"^\| `(--[\w-]+)", section(page("processes"), "## runworker"), re.MULTILINE))
+    assert listed == added
+    assert option_strings(Serve()) - common == added - {"--layer"}
+    for number in (STOP_TIMEOUT, START_TIMEOUT):
+        assert f"{number:g}" in page("processes")
 
 
 def test_every_system_check_is_listed() -> None:
