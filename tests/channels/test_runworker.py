@@ -23,8 +23,7 @@ from channels.handler import ViewConsumer
 from channels.layers import ChannelLayerWrapper
 from channels.management.workers import default_http_consumer
 from channels.message import Message
-from channels.processes import line
-from channels.signals import worker_process_ready, worker_ready
+from channels.signals import consumer_finished, worker_process_ready, worker_ready
 from channels.staticfiles import WHITENOISE, StaticFilesConsumer
 from channels.worker import Worker
 from tests.channels.workers import PATIENCE, Crossing, assertions, default_layer, layer_of, taken
@@ -211,7 +210,6 @@ def test_a_process_of_a_supervisor_has_its_name_and_its_line(monkeypatch: pytest
 
     names: list[str] = []
     monkeypatch.setattr(multiprocessing.current_process(), "name", "MainProcess")
-    monkeypatch.setattr(line, "end_this_process", lambda: None)  # the parent ends behind it here
     ours, theirs = socket.socketpair()
     layer = layer_of(route("work", consumer), layer=Crossing())
     layer.send("work", {})
@@ -219,6 +217,7 @@ def test_a_process_of_a_supervisor_has_its_name_and_its_line(monkeypatch: pytest
     with ours, default_layer(layer):
         lines = run("--name=worker 3", f"--parent-fd={theirs.detach()}", "--max-messages=1000", consumer_path)
         said = ours.recv(1000).decode().splitlines()
+    assert consumer_finished.disconnect(dispatch_uid="channels.limits")
     assert lines[0].startswith("worker 3: Channel layer ")
     assert lines[-1] == "worker 3: Stopped."
     assert [line.split()[0] for line in said] == ["settings", "ready"]

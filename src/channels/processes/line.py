@@ -44,6 +44,7 @@ class Parent:
     def __init__(self, descriptor: int) -> None:
         os.set_inheritable(descriptor, False)  # processes that consumers start must not keep the line open
         self._line = socket.socket(fileno=descriptor)
+        self._is_closed = False
 
     def say(self, word: str, detail: str = "") -> None:
         """Say something; that nobody listens any more is no error."""
@@ -55,14 +56,18 @@ class Parent:
         threading.Thread(target=self._wait, args=[ended], name="channels-parent", daemon=True).start()
 
     def close(self) -> None:
-        """Give the line up."""
+        """Give the line up; the end of the parent means nothing any more."""
+        self._is_closed = True
+        with suppress(OSError):
+            self._line.shutdown(socket.SHUT_RDWR)  # ends the wait of the thread
         self._line.close()
 
     def _wait(self, ended: Callable[[], object]) -> None:
         with suppress(OSError):
             while self._line.recv(64):
                 pass
-        ended()
+        if not self._is_closed:
+            ended()
 
 
 def end_this_process() -> None:

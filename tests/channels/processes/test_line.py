@@ -72,6 +72,17 @@ def test_a_child_learns_that_its_parent_has_gone(ends: tuple[socket.socket, Pare
     assert ended.wait(PATIENCE)
 
 
+def test_a_line_that_was_given_up_says_nothing(ends: tuple[socket.socket, Parent]) -> None:
+    """The end of the parent is not heard of then."""
+    _, parent = ends
+    ended = threading.Event()
+    parent.watch(ended.set)
+    [waiting] = [thread for thread in threading.enumerate() if thread.name == "channels-parent"]
+    parent.close()
+    waiting.join(PATIENCE)
+    assert (waiting.is_alive(), ended.is_set()) == (False, False)
+
+
 def test_grandchildren_do_not_keep_the_line_open(ends: tuple[socket.socket, Parent]) -> None:
     """What a consumer starts does not inherit it."""
     ours, theirs = socket.socketpair()

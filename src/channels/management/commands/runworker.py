@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
+from contextlib import closing
+from functools import partial
 from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -69,9 +71,9 @@ class Command(BaseCommand):
         if options["parent_fd"] is None:
             has_finished = process.run()
         else:
-            parent = Parent(options["parent_fd"])
-            Limits(options["max_messages"], options["max_rss"], lambda reason: parent.say(REPLACE, reason)).watch()
-            has_finished = process.run_for(parent, watches_code=options["reload"])
+            with closing(Parent(options["parent_fd"])) as parent:
+                Limits(options["max_messages"], options["max_rss"], partial(parent.say, REPLACE)).watch()
+                has_finished = process.run_for(parent, watches_code=options["reload"])
         if not has_finished:
             self._give_up(options["stop_timeout"])
         layer.close()
