@@ -58,6 +58,8 @@ class Worker:
         self.trace = trace
         self.channels = self._filtered(only_channels, exclude_channels)
         self.process = new_process_name()
+        self.code = ""
+        """What tells the code it runs from other code; whoever starts the worker may set it."""
         self.stopping = threading.Event()
         self.postponed = Postponed(self._write)
         self._watchdog = Watchdog()
@@ -121,7 +123,12 @@ class Worker:
 
     def _announce(self) -> None:
         announcement = Announcement(
-            self.process, tuple(self.channels), len(self._slots), host=platform.node(), pid=os.getpid()
+            self.process,
+            tuple(self.channels),
+            len(self._slots),
+            host=platform.node(),
+            pid=os.getpid(),
+            code=self.code,
         )
         try:
             self.channel_layer.announce(announcement)

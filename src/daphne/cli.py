@@ -249,7 +249,7 @@ async def serve(
     logger.info("channel layer %s.%s", type(layer).__module__, type(layer).__qualname__)
     logger.info("limits: %s", limits_text(config, layer.server_options, given))
     if parent is not None:
-        parent.ready()
+        parent.ready(layer.process)
     await stop.wait()
     logger.info("ending: requests in progress finish, sockets are closed with 1012")
     try:

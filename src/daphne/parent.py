@@ -7,9 +7,6 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
-
-READY: Final = b"ready\n"
 
 
 class Parent:
@@ -26,10 +23,10 @@ class Parent:
         self._ended = ended
         self._loop.add_reader(self._line, self._read)
 
-    def ready(self) -> None:
-        """Say that connections are accepted."""
+    def ready(self, process: str) -> None:
+        """Say that connections are accepted, and what this process is called on the layer."""
         with suppress(OSError):
-            self._line.send(READY)
+            self._line.send(f"ready {process}\n".encode())
 
     def close(self) -> None:
         """Listen no more."""

@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from daphne.parent import READY, Parent
+from daphne.parent import Parent
 
 PATIENCE = 10.0
 
@@ -21,10 +21,10 @@ def test_it_is_told_when_the_server_listens() -> None:
         descriptor = theirs.detach()
         parent = Parent(descriptor, lambda: None)
         assert not os.get_inheritable(descriptor)
-        parent.ready()
-        assert ours.recv(64) == READY
+        parent.ready("d1")
+        assert ours.recv(64) == b"ready d1\n"
         ours.close()
-        parent.ready()
+        parent.ready("d1")
         parent.close()
 
     asyncio.run(main())
@@ -49,7 +49,7 @@ def test_its_end_is_told(resets: bool) -> None:
         await asyncio.sleep(0.01)
         assert count == 0
         if resets:
-            parent.ready()  # unread: the end is a reset
+            parent.ready("d1")  # unread: the end is a reset
         ours.close()
         async with asyncio.timeout(PATIENCE):
             await ended.wait()

@@ -240,16 +240,19 @@ def test_a_request_whose_worker_is_killed_is_answered(shared: tuple[Serve, Path]
 
 
 def test_a_killed_server_is_started_again(shared: tuple[Serve, Path]) -> None:
-    """At the same port; the workers go on."""
-    serve, _ = shared
+    """At the same port, and is reported to the layer; the workers go on."""
+    serve, project = shared
+    layer = layer_of(project)
     workers, since = serve.pids(), len(serve.lines)
     pid = serve.server_pid()
     os.kill(pid, signal.SIGKILL)
     serve.wait_for(rf"server \(process {pid}\) was ended by SIGKILL; another is started now$")
     assert serve.server_pid(since) != pid
+    until(lambda: pid not in {process.pid for process in layer.processes()})
     with serve.connect("/") as client:
         assert ask(client, "again").endswith(" again")
     assert serve.pids() == workers
+    layer.close()
 
 
 def test_the_tree_ends_in_order(project: Path) -> None:

@@ -7,11 +7,14 @@ import signal
 from collections.abc import Callable
 from typing import Final
 
+from django.conf import settings
+
 from channels import asgi
 from channels.processes import line
 from channels.processes.code import CodeWatch
 from channels.processes.line import Parent
 from channels.processes.signals import STOPPING, StopSignals
+from channels.processes.versions import code_version, compare_soon
 from channels.signals import worker_process_ready
 from channels.worker import Worker
 
@@ -41,6 +44,9 @@ class WorkerProcess:
 
     def _run(self, signals: StopSignals, started: Callable[[], object] = lambda: None) -> bool:
         worker = self._worker
+        if settings.DEBUG:
+            worker.code = code_version(worker.channel_layer.router)
+            compare_soon(worker)
         worker_process_ready.send(sender=worker)
         worker.start()
         self._say(f"Channel layer {worker.channel_layer}, process {os.getpid()}, {worker.slots_text}.")

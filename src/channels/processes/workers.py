@@ -14,7 +14,7 @@ from channels.processes import line
 from channels.processes.child import Child, Launch
 from channels.processes.code import last_change
 from channels.processes.commands import manage
-from channels.processes.fleet import Fleet
+from channels.processes.fleet import Ended, Fleet
 
 logger = logging.getLogger("django.channels.processes")
 
@@ -64,6 +64,19 @@ class WorkerOptions:
         return Launch(manage("runworker", *words, *self.others, as_called=self.as_called))
 
 
+def reporting_to(layer: ChannelLayerWrapper) -> Ended:
+    """Return what tells ``layer`` of processes that could not do so themselves: what they held is nobody's any more."""
+
+    async def report(child: Child) -> None:
+        if child.process and await child.wait():
+            try:
+                await layer.awithdraw(child.process)
+            except OSError as error:
+                logger.warning("the end of %s could not be told to the layer: %s", child, error)
+
+    return report
+
+
 class Workers:
     """The worker processes that ``options`` describe. Belongs to the loop that :meth:`run` runs in.
 
@@ -79,7 +92,7 @@ class Workers:
             options.processes,
             options.launch,
             stop_timeout=options.stop_timeout,
-            ended=self._report,
+            ended=reporting_to(layer),
             is_patient=options.reload,
         )
         self.fleet.heard = self._hear
@@ -101,14 +114,6 @@ class Workers:
     def roll(self) -> None:
         """Replace them one by one, each once its successor is ready."""
         self.fleet.roll()
-
-    async def _report(self, child: Child) -> None:
-        """Tell the layer of a process that could not do so itself: what it had taken is nobody's any more."""
-        if child.process and await child.wait():
-            try:
-                await self._layer.awithdraw(child.process)
-            except OSError as error:
-                logger.warning("the end of %s could not be told to the layer: %s", child, error)
 
     def _hear(self, child: Child, word: str, detail: str) -> None:
         if word == line.CHANGED:

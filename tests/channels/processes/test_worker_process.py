@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.dispatch import Signal
+from django.test import override_settings
 
 from channels import asgi, route
 from channels.processes import worker_process
@@ -73,6 +74,26 @@ def test_it_runs_until_a_signal(connected: dict[Signal, object]) -> None:
         "Channels: work.",
         "Stopping: what was taken is finished, nothing more is taken.",
     ]
+
+
+@override_settings(DEBUG=True)
+def test_while_developing_versions_of_the_code_are_compared(
+    connected: dict[Signal, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process announces its own, and looks for others."""
+    compared: list[Worker] = []
+    codes: list[str] = []
+    monkeypatch.setattr(worker_process, "compare_soon", compared.append)
+
+    def end(sender: Worker, **kwargs: object) -> None:
+        codes.extend(process.code for process in sender.channel_layer.processes())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    connected[worker_ready] = end
+    worker_ready.connect(end)
+    assert process([]).run()
+    assert codes == [compared[0].code]
+    assert len(codes[0]) == 16
 
 
 def test_it_tells_its_parent_and_ends_with_it(

@@ -28,7 +28,7 @@ from channels.processes.commands import import_path, inherited_descriptors
 from channels.processes.fleet import Fleet
 from channels.processes.signals import run_with_signals
 from channels.processes.tree import Tree
-from channels.processes.workers import Workers
+from channels.processes.workers import Workers, reporting_to
 
 LAYER: Final = "channels.asgi:channel_layer"
 SERVER_TIMEOUT: Final = 30.0
@@ -74,7 +74,7 @@ class Command(BaseCommand):
         make_worker(layer, options)  # what is refused is refused here
         settings = worker_options(options, getattr(self, "_called_from_command_line", False))
         launch = server_launch(options["verbosity"], options.get("daphne", ()))
-        server = Fleet("server", 1, lambda name, is_new: launch, stop_timeout=SERVER_TIMEOUT)
+        server = Fleet("server", 1, lambda name, is_new: launch, stop_timeout=SERVER_TIMEOUT, ended=reporting_to(layer))
         text = f"a server and {processes_text(settings.processes)} of workers"
         return Tree(server, Workers(layer, settings), layer, settings.stop_timeout), text
 
