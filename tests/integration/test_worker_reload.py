@@ -9,7 +9,9 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 from websockets.exceptions import ConnectionClosed
 
-from tests.integration.embedded import BROKEN, CONSUMERS, NEW, OLD, make_embedded, working
+from tests.channel_layers.local.users import is_alive
+from tests.channel_layers.redis.server import until
+from tests.integration.embedded import BROKEN, CONSUMERS, NEW, OLD, layer_of, make_embedded, working
 from tests.runserver import CHANNEL_BANNER, STARTING, RunServer, free_port, receive, running
 from tests.services import require
 
@@ -158,6 +160,27 @@ def test_a_server_without_workers_outlives_changes_too(tmp_path: Path) -> None:
             reload(workers, project, NEW)
             client.send("second")
             assert receive(client) == "new second"
+
+
+def test_control_c_ends_the_workers_too(tmp_path: Path) -> None:
+    """In order, without a traceback, and with nobody left behind: not a worker, and not the layer."""
+    project = make_embedded(tmp_path)
+    with running(project) as server, server.connect("/chat/") as client:
+        client.send("hello")
+        assert receive(client) == "old hello"
+        layer = layer_of(project)
+        pids = {process.pid for process in layer.processes()}
+        layer.close()
+        server.interrupt()
+        with pytest.raises(ConnectionClosed) as closed:
+            receive(client)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1012
+        assert server.wait() == 0
+        until(lambda: not any(map(is_alive, pids)))
+        until(lambda: not Path(layer.address.path).exists())
+        assert len(pids) == 2
+        assert not server.matching("Traceback|Error|Exception")
 
 
 def test_without_the_reloader_workers_are_threads(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -47,6 +48,16 @@ def test_it_passes_the_word_to_end_on(new_layer: NewLayer, shared: SharedServer)
     os.kill(keeper_pid, signal.SIGTERM)
     until(lambda: not is_alive(server_pid) and not is_alive(keeper_pid))
     assert shared.directory.exists()
+
+
+def test_a_directory_that_was_removed_is_nobodys(new_layer: NewLayer, shared: SharedServer) -> None:
+    """The server ends with its users even so, and touches nothing that may have been made there since."""
+    layer = new_layer()
+    layer.send("a", {})
+    server_pid, keeper_pid = shared.pid, shared.keeper
+    shutil.rmtree(shared.directory)
+    layer.close()
+    until(lambda: not is_alive(server_pid) and not is_alive(keeper_pid))
 
 
 @pytest.mark.parametrize("program", ["/bin/false", "/nowhere/valkey-server"])
