@@ -170,7 +170,9 @@ class Fleet:
             self._failed = True
         await child.close()
         self._alive.discard(child)
-        self._farewells.add(asyncio.ensure_future(self._ended(child)))
+        farewell = asyncio.ensure_future(self._ended(child))
+        self._farewells.add(farewell)
+        farewell.add_done_callback(self._farewells.discard)
 
     async def _start_again(self, place: Place, child: Child, status: int) -> None:
         if not (child.is_ready or self._was_ready or self._is_patient):
@@ -254,8 +256,7 @@ class Fleet:
         while self._alive or self._starting:
             await self._gone(self._alive)
             await asyncio.sleep(0.01)  # those that were about to be started when the word to end came
-        if self._farewells:
-            await asyncio.wait(self._farewells)
+        await asyncio.gather(*self._farewells)
 
     async def _gone(self, children: Iterable[Child]) -> None:
         """Wait until ``children`` have ended; kill those that take longer than they may."""
