@@ -39,7 +39,7 @@ FORMATS = {
     "WebSocket reply": messages.WebSocketReply,
 }
 SIGNATURE = re.compile(r"^- `([\w.]+)(\(.*?\))?`", re.MULTILINE)
-HIDDEN = {"--parent-fd", "--name", "--http-consumer"}
+HIDDEN = {"--parent-fd", "--name", "--http-consumer", "--born"}
 """Options that a supervisor gives to the processes that it starts."""
 EVERYTHING = {"channels", "channels.sessions", "channels.auth"}
 """Modules whose ``__all__`` the reference lists in full."""

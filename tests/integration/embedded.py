@@ -19,10 +19,13 @@ CHANNEL_LAYERS["default"]["BACKEND"] = "channel_layers.local.LocalChannelLayer"
 CONSUMERS = "mysite/consumers.py"
 OLD = """
 import os
-
-from channels import Channel
+import sys
 
 VERSION = "old"
+
+
+def say(text):
+    sys.stdout.write(text + "\\n")  # in one go: other processes write to the same terminal
 
 
 def echo(message):
@@ -30,23 +33,23 @@ def echo(message):
 
 
 def leave(message):
-    print(f"goodbye {message['path']}", flush=True)
+    say(f"goodbye {message['path']}")
 
 
 def work(message):
-    print(f"work {message['number']} by {os.getpid()}", flush=True)
+    say(f"work {message['number']} by {os.getpid()}")
 
 
 def hold(message):
-    print(f"holding in {os.getpid()}", flush=True)
+    say(f"holding in {os.getpid()}")
     open("gate").read()
-    print("held", flush=True)
+    say("held")
 
 
 def eat(message):
     global eaten
     eaten = b"x" * (96 * 1024 * 1024)
-    print(f"full is {os.getpid()}", flush=True)
+    say(f"full is {os.getpid()}")
 """
 NEW = OLD.replace('VERSION = "old"', 'VERSION = "new"')
 BROKEN = "def echo(message:\n"

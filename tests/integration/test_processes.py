@@ -164,7 +164,7 @@ def test_code_that_changes_restarts_the_workers(project: Path, layer: LocalChann
         assert workers.matching("^SyntaxError: ")
         layer.send("work", {"number": 1})
         workers.wait_for("^work 1 by ")
-        since = change(workers, project, NEW.replace('print(f"work', 'print(f"new work'))
+        since = change(workers, project, NEW.replace('say(f"work', 'say(f"new work'))
         workers.wait_for("all 2 workers replaced$", since, STARTING)
         layer.send("work", {"number": 2})
         workers.wait_for("^new work 2 by ", since)

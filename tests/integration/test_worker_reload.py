@@ -20,7 +20,7 @@ NOTICED = r"consumers\.py changed, restarting the workers\.$"
 DONE = "^worker replaced$"
 STUCK = OLD.replace(
     "def echo(message):",
-    'def echo(message):\n    print("stuck", flush=True)\n    open("gate").read()',
+    'def echo(message):\n    say("stuck")\n    open("gate").read()',
 )
 OPEN = """
 window.closed = 0

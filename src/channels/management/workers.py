@@ -60,6 +60,7 @@ def add_options_of_supervisors(parser: CommandParser) -> None:
     parser.add_argument("--parent-fd", type=int, help=SUPPRESS)
     parser.add_argument("--name", default="", help=SUPPRESS)
     parser.add_argument("--http-consumer", help=SUPPRESS)
+    parser.add_argument("--born", type=float, help=SUPPRESS)
 
 
 def wants_supervisor(options: Mapping[str, Any]) -> bool:

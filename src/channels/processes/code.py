@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -15,17 +16,25 @@ ENVIRONMENT: Final = "pyvenv.cfg"
 """The file that tells a virtual environment."""
 
 
+Changed = Callable[[float, Path], object]
+
+
 class CodeWatch:
     """Looks for changes of all that this process has imported, as Django's autoreloader does.
 
     A change that Django deals with itself, such as one of a template, is no change of code. ``changed`` is called in
-    a thread of the watch, with the time of the change and the path.
+    a thread of the watch, with the time of the change and the path. ``early`` is called likewise for what has changed
+    after ``since`` (seconds since the epoch) and before there was anything to compare it with: it may have been
+    imported before that or behind it.
     """
 
-    def __init__(self, changed: Callable[[float, Path], object]) -> None:
+    def __init__(self, changed: Changed, early: Changed, since: float) -> None:
         self._changed = changed
+        self._early = early
+        self._since = since
         self._reloader = autoreload.get_reloader()
         self._reloader.notify_file_changed = self._notify  # type: ignore[method-assign]  # else it ends the process
+        self._reloader.run_loop = self._look  # type: ignore[method-assign]  # else what is early is never seen
 
     def start(self) -> None:
         """Look from here on, in a thread."""
@@ -35,6 +44,15 @@ class CodeWatch:
     def stop(self) -> None:
         """Look no more."""
         self._reloader.stop()
+
+    def _look(self) -> None:
+        ticks = self._reloader.tick()
+        next(ticks)  # now every file has been looked at once
+        for path in self._reloader.watched_files(include_globs=False):
+            if self._since < (when := changed_at(path)) <= time.time():
+                self._early(when, path)
+        while not self._reloader.should_stop:
+            next(ticks)
 
     def _notify(self, path: str | os.PathLike[str]) -> None:
         results: list[tuple[Any, Any]] = autoreload.file_changed.send(sender=self._reloader, file_path=Path(path))

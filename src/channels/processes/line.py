@@ -23,6 +23,8 @@ REPLACE: Final = "replace"
 """The child wants another in its place; behind it stands why."""
 CHANGED: Final = "changed"
 """A file of the code that the child runs has changed: the time of that as seconds, and the path."""
+EARLY: Final = "early"
+"""As :data:`CHANGED`, but it is not certain whether the child runs the old code or the new."""
 SETTINGS: Final = "settings"
 """A text that is another when the settings of an interface server are others."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from django.conf import settings
@@ -35,9 +36,12 @@ class WorkerProcess:
         with StopSignals() as signals:
             return self._run(signals)
 
-    def run_for(self, parent: Parent, *, watches_code: bool) -> bool:
-        """As :meth:`run`, also until ``parent`` ends, which is told what happens here."""
-        watch = CodeWatch(lambda time, path: parent.say(line.CHANGED, f"{time} {path}")) if watches_code else None
+    def run_for(self, parent: Parent, *, watches_code_since: float | None) -> bool:
+        """As :meth:`run`, also until ``parent`` ends, which is told what happens here.
+
+        That includes changes of the code since a time, in seconds since the epoch, if there is one.
+        """
+        watch = None if watches_code_since is None else _watch_for(parent, watches_code_since)
         with StopSignals([signal.SIGTERM], OF_THE_PARENT) as signals:
             parent.watch(line.end_this_process)
             return self._run(signals, lambda: self._introduce(parent, watch))
@@ -61,3 +65,10 @@ class WorkerProcess:
             watch.start()
         parent.say(line.SETTINGS, asgi.settings_digest())
         parent.say(line.READY, self._worker.process)
+
+
+def _watch_for(parent: Parent, since: float) -> CodeWatch:
+    def telling(word: str) -> Callable[[float, Path], None]:
+        return lambda time, path: parent.say(word, f"{time} {path}")
+
+    return CodeWatch(telling(line.CHANGED), telling(line.EARLY), since)

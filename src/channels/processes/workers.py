@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,7 @@ class WorkerOptions:
         words = [f"{option}={value}" for option, value in options.items() if value is not None]
         words += [f"--only-channels={channel}" for channel in self.only_channels]
         words += [f"--exclude-channels={channel}" for channel in self.exclude_channels]
-        words += ["--reload"] * self.reload + ["--skip-checks"] * (not is_new)
+        words += [f"--born={time.time()}"] * self.reload + ["--skip-checks"] * (not is_new)
         return Launch(manage("runworker", *words, *self.others, as_called=self.as_called))
 
 
@@ -87,6 +88,7 @@ class Workers:
         self.settings_told: Callable[[str], object] = lambda settings: None
         self._layer = layer
         self._reloads = options.reload
+        self._early: set[str] = set()
         self.fleet = Fleet(
             "worker",
             options.processes,
@@ -116,17 +118,24 @@ class Workers:
         self.fleet.roll()
 
     def _hear(self, child: Child, word: str, detail: str) -> None:
-        if word == line.CHANGED:
-            time, _, path = detail.partition(" ")
-            self._changed(child, float(time), path)
+        if word in (line.CHANGED, line.EARLY):
+            when, _, path = detail.partition(" ")
+            self._changed(child, float(when), path, is_early=word == line.EARLY)
         elif word == line.SETTINGS:
             self.settings_told(detail)
 
-    def _changed(self, child: Child, time: float, path: str) -> None:
-        """Replace all, unless that has begun after the change: others have told of it, or will run the new code."""
-        if child.born >= self.fleet.rolled or time > self.fleet.rolled:
-            logger.info("%s changed, restarting the workers.", path)
-            self.roll()
+    def _changed(self, child: Child, when: float, path: str, *, is_early: bool) -> None:
+        """Replace all, unless that has begun after the change: others have told of it, or will run the new code.
+
+        A file that is written whenever a process starts changes early each time; it is a reason once.
+        """
+        if child.born < self.fleet.rolled and when <= self.fleet.rolled:
+            return
+        if is_early and path in self._early:
+            return
+        self._early = {*self._early, path} if is_early else set()
+        logger.info("%s changed, restarting the workers.", path)
+        self.roll()
 
     async def _mend(self) -> None:
         """Try again when anything has changed, while code does not start: nothing that runs looks at all of it."""

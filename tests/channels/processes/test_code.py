@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from queue import SimpleQueue
-from time import sleep
 
 import pytest
 from django.utils import autoreload
 
-from channels.processes.code import CodeWatch, changed_at, last_change
+from channels.processes.code import Changed, CodeWatch, changed_at, last_change
 
 PATIENCE = 10.0
 
@@ -29,33 +29,48 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     del sys.modules[path.stem]
 
 
+def quick(changed: Changed, early: Changed, since: float) -> CodeWatch:
+    """Return a watch that does not take a second for each look."""
+    watch = CodeWatch(changed, early, since)
+    vars(watch._reloader)["SLEEP_TIME"] = 0.01
+    return watch
+
+
 def test_a_change_of_what_is_imported_is_told(module: Path) -> None:
     """With its time; the process goes on."""
     changed: SimpleQueue[tuple[float, Path]] = SimpleQueue()
-    started = threading.Event()
-    autoreload.autoreload_started.connect(lambda **kwargs: started.set(), weak=False, dispatch_uid="test")
-    watch = CodeWatch(lambda time, path: changed.put((time, path)))
-    vars(watch._reloader)["SLEEP_TIME"] = 0.01
+    looked = threading.Event()
+    watch = quick(lambda when, path: changed.put((when, path)), lambda when, path: looked.set(), 0.0)
     watch.start()
     try:
-        assert started.wait(PATIENCE)
-        when = module.stat().st_mtime
-        while changed.empty():  # what changes before the first look is no change
-            when += 1
-            os.utime(module, (when, when))
-            sleep(0.1)
-        time, path = changed.get()
-        assert path == module.resolve()
-        assert time <= when
+        assert looked.wait(PATIENCE)
+        when = module.stat().st_mtime + 1
+        os.utime(module, (when, when))
+        assert changed.get(timeout=PATIENCE) == (when, module.resolve())
     finally:
         watch.stop()
-        autoreload.autoreload_started.disconnect(dispatch_uid="test")
+
+
+def test_a_change_that_came_too_early_is_told(module: Path) -> None:
+    """What was written after the process began, and before there was anything to compare it with."""
+    early: dict[Path, float] = {}
+    begun = time.time() - 100
+    os.utime(module, (begun + 10, begun + 10))
+    watch = quick(lambda when, path: None, lambda when, path: early.setdefault(path, when), begun)
+    watch._reloader.stop()
+    watch._look()
+    assert early[module.resolve()] == begun + 10
+    early.clear()
+    for when in (begun - 10, time.time() + 1000):
+        os.utime(module, (when, when))
+        watch._look()
+    assert module.resolve() not in early
 
 
 def test_what_django_deals_with_is_no_change_of_code(module: Path) -> None:
     """A template that changes needs no new process."""
     changed: list[Path] = []
-    watch = CodeWatch(lambda time, path: changed.append(path))
+    watch = CodeWatch(lambda when, path: changed.append(path), lambda when, path: None, 0.0)
     autoreload.file_changed.connect(is_template, dispatch_uid="test")
     try:
         watch._notify(module.with_suffix(".html"))

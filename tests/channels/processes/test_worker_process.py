@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.dispatch import Signal
@@ -14,6 +15,7 @@ from django.test import override_settings
 
 from channels import asgi, route
 from channels.processes import worker_process
+from channels.processes.code import Changed
 from channels.processes.line import Parent
 from channels.processes.worker_process import WorkerProcess
 from channels.signals import worker_process_ready, worker_ready
@@ -24,11 +26,12 @@ from tests.channels.workers import PATIENCE, layer_of
 class Watch:
     """Stands for the watch of the code: sees one change when it begins."""
 
-    def __init__(self, changed: object) -> None:
-        self._changed = changed
+    def __init__(self, changed: Changed, early: Changed, since: float) -> None:
+        self._changed, self._early, self._since = changed, early, since
 
     def start(self) -> None:
-        self._changed(1.5, "/srv/site/views.py")  # type: ignore[operator]  # a function of time and path
+        self._changed(1.5, Path("/srv/site/views.py"))
+        self._early(self._since, Path("/srv/site/urls.py"))
 
 
 @pytest.fixture
@@ -112,16 +115,17 @@ def test_it_tells_its_parent_and_ends_with_it(
     received: list[str] = []
 
     def listen() -> None:
-        while len(received) < 3:
+        while len(received) < 4:
             received.extend(ours.recv(1000).decode().splitlines())
         ours.shutdown(socket.SHUT_RDWR)
 
     listener = threading.Thread(target=listen)
     listener.start()
-    assert process([]).run_for(parent, watches_code=True)
+    assert process([]).run_for(parent, watches_code_since=2.5)
     listener.join(PATIENCE)
     assert received == [
         "changed 1.5 /srv/site/views.py",
+        "early 2.5 /srv/site/urls.py",
         f"settings {asgi.settings_digest()}",
         f"ready {begun[0].process}",
     ]

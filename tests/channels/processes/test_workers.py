@@ -125,6 +125,9 @@ def test_command_line_has_what_was_asked_for() -> None:
         http_consumer="channels.handler.ViewConsumer",
         others=["--traceback"],
     )
+    [born] = [word for word in everything if word.startswith("--born=")]
+    assert abs(time.time() - float(born.partition("=")[2])) < PATIENCE
+    everything.remove(born)
     assert everything == [
         "runworker",
         "--name=worker 1",
@@ -138,7 +141,6 @@ def test_command_line_has_what_was_asked_for() -> None:
         "--only-channels=a*",
         "--only-channels=b",
         "--exclude-channels=c",
-        "--reload",
         "--skip-checks",
         "--traceback",
     ]
@@ -197,6 +199,28 @@ def test_a_change_of_code_replaces_all_once(caplog: pytest.LogCaptureFixture) ->
         assert caplog.messages.count("/srv/site/views.py changed, restarting the workers.") == 1
         kept.fleet.heard(first, "changed", f"{time.time()} /srv/site/urls.py")
         await kept.ready(after=second)
+        assert await kept.stopped()
+
+    run(main)
+
+
+def test_a_file_that_changes_at_every_start_is_a_reason_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Until something else has changed."""
+
+    async def main() -> None:
+        kept = Kept(reload=True)
+        child = await kept.ready()
+        for word, path, is_reason in [
+            ("early", "version.py", True),
+            ("early", "version.py", False),
+            ("early", "other.py", True),
+            ("changed", "views.py", True),
+            ("early", "version.py", True),
+        ]:
+            kept.fleet.heard(child, word, f"{time.time()} /srv/site/{path}")
+            if is_reason:
+                child = await kept.ready(after=child)
+        await kept.until(lambda: caplog.messages.count("worker replaced") == 4)
         assert await kept.stopped()
 
     run(main)

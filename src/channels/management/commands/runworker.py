@@ -73,7 +73,7 @@ class Command(BaseCommand):
         else:
             with closing(Parent(options["parent_fd"])) as parent:
                 Limits(options["max_messages"], options["max_rss"], partial(parent.say, REPLACE)).watch()
-                has_finished = process.run_for(parent, watches_code=options["reload"])
+                has_finished = process.run_for(parent, watches_code_since=options["born"])
         if not has_finished:
             self._give_up(options["stop_timeout"])
         layer.close()
