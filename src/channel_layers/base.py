@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 from channel_layers import codec, exceptions, names
 from channel_layers.body import BodyWriter
 from channel_layers.capacity import DEFAULT_CAPACITY, Capacities
+from channel_layers.dead import MAX_DEAD_LETTERS, DeadLetter
 from channel_layers.envelope import GROUP, JOIN, LEAVE, MESSAGE, Envelope, Piece
 from channel_layers.inbox import Inbox
 from channel_layers.losses import Losses
@@ -26,7 +27,7 @@ from channel_layers.messages import check_reply
 from channel_layers.problems import Problem
 from channel_layers.receiver import Received, Receiver
 from channel_layers.registry import Announcement
-from channel_layers.slot import Refused, Slot
+from channel_layers.slot import Custody, Refused, Slot
 
 logger = logging.getLogger("channel_layers")
 
@@ -40,8 +41,9 @@ class BaseChannelLayer(ABC):
 
     ``expiry`` is how many seconds a message may wait in a queue, ``capacity`` how many may wait,
     ``channel_capacity`` the same by channel (name, glob or compiled pattern), ``max_message_size`` the bytes of one
-    encoded content. ``group_expiry`` is accepted for 1.x and means nothing: a member leaves with its connection.
-    ``server_options`` is what the project's settings say of the interface server; whoever makes the layer sets it.
+    encoded content, ``max_dead_letters`` how many messages that were set aside are kept. ``group_expiry`` is accepted
+    for 1.x and means nothing: a member leaves with its connection. ``server_options`` is what the project's settings
+    say of the interface server; whoever makes the layer sets it.
 
     Every verb is thread-safe and needs no event loop; its twin with ``a`` in front is for coroutines. A verb that
     has returned has been acknowledged by the layer.
@@ -63,16 +65,20 @@ class BaseChannelLayer(ABC):
         capacity: int = DEFAULT_CAPACITY,
         channel_capacity: Mapping[str | re.Pattern[str], int] | None = None,
         max_message_size: int = 2 * 1024 * 1024,
+        max_dead_letters: int = MAX_DEAD_LETTERS,
         group_expiry: float | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         if expiry <= 0:
             raise ValueError(f"expiry is a positive number of seconds, not {expiry!r}")
+        if max_dead_letters < 1:
+            raise ValueError(f"max_dead_letters is 1 or more, not {max_dead_letters!r}")
         if group_expiry is not None:
             logger.info("group_expiry=%r has no effect: members leave with their connection", group_expiry)
         self.expiry = expiry
         self.capacity = capacity
         self.max_message_size = max_message_size
+        self.max_dead_letters = max_dead_letters
         self.group_expiry = 86400
         self.clock = clock
         self.losses = Losses(logger)
@@ -226,8 +232,16 @@ class BaseChannelLayer(ABC):
             written(refused, None)
 
     @abstractmethod
-    def open_slot(self) -> Slot:
-        """Return a new slot to take messages with."""
+    def open_slot(self, retries: Mapping[str, int] | None = None) -> Slot:
+        """Return a new slot to take messages with.
+
+        Of the channels in ``retries`` it takes one message at a time, and none of these is lost with it: it is
+        delivered again, first of all, up to so many times, and then set aside. They do not expire.
+        """
+
+    @abstractmethod
+    def open_custody(self) -> Custody:
+        """Return a new custody, for claims that slots hand over to it."""
 
     @abstractmethod
     def open_inbox(self, kind: str) -> Inbox:
@@ -305,6 +319,22 @@ class BaseChannelLayer(ABC):
     def depth(self, channel: str) -> int:
         """Return how many messages wait in a queue."""
 
+    @abstractmethod
+    def dead_letters(self) -> list[DeadLetter]:
+        """Return the messages that were set aside, the oldest first."""
+
+    @abstractmethod
+    def resend_dead(self, keys: Sequence[str]) -> int:
+        """Send dead letters again, as if for the first time; return how many of ``keys`` there were.
+
+        Raises :exc:`ChannelFull` at the first for which there is no room, and :exc:`InvalidName` at the first whose
+        channel cannot be told; it stays where it is, and those before it were sent.
+        """
+
+    @abstractmethod
+    def drop_dead(self, keys: Sequence[str]) -> int:
+        """Forget dead letters; return how many of ``keys`` there were."""
+
     def problems(self) -> list[Problem]:
         """Ask the layer what keeps it from working or makes it lose messages; nothing is wrong by default.
 
@@ -315,7 +345,7 @@ class BaseChannelLayer(ABC):
 
     @abstractmethod
     def flush(self) -> None:
-        """Delete every message and group, for tests; processes that hold connections register again."""
+        """Delete every message, dead letter and group, for tests; processes that hold connections register again."""
 
     async def aflush(self) -> None:
         """As :meth:`flush`."""

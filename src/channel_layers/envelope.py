@@ -53,7 +53,8 @@ class Envelope(msgspec.Struct, array_like=True, gc=False):
     lane; a MESSAGE with a token also settles that event of its target, as a DONE behind it would. ``session`` is
     the lane's signed connection session. ``route`` names the sender's consumer, ``trace`` is a W3C traceparent,
     ``time`` is the layer's clock in seconds, ``run`` the run of the layer it was written in, ``without`` lists
-    members a group message leaves out, and ``attempt`` counts how often a consumer asked for the message again.
+    members a group message leaves out, ``attempt`` counts how often a consumer asked for the message again, and
+    ``redelivered`` how often it was delivered before without having been finished.
     """
 
     kind: int
@@ -68,6 +69,7 @@ class Envelope(msgspec.Struct, array_like=True, gc=False):
     trace: str = ""
     without: tuple[str, ...] = ()
     attempt: int = 0
+    redelivered: int = 0
 
 
 class Done(msgspec.Struct, array_like=True, gc=False):
@@ -100,6 +102,11 @@ def done(owner: str, token: int, outcome: int = RETURNED, handled: int = 0, sess
 def next_attempt(envelope: Envelope, **changes: object) -> Envelope:
     """Return ``envelope`` as it is sent again because a consumer wants it later, with ``changes`` to its fields."""
     return structs.replace(envelope, attempt=envelope.attempt + 1, **changes)
+
+
+def next_delivery(envelope: Envelope) -> Envelope:
+    """Return ``envelope`` as it is delivered again because its run has not ended well."""
+    return structs.replace(envelope, redelivered=envelope.redelivered + 1)
 
 
 def read_done(envelope: Envelope) -> Done:

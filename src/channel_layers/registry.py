@@ -17,7 +17,8 @@ class Announcement(msgspec.Struct, array_like=True):
     """A heartbeat: what one process says of itself.
 
     ``channels`` are those a worker reads, ``slots`` how many messages it can run at once, ``connections`` how many
-    sockets an interface server holds, ``code`` a fingerprint of the code it runs, ``time`` the layer's clock.
+    sockets an interface server holds, ``code`` a fingerprint of the code it runs, ``time`` the layer's clock, ``kept``
+    those of the channels on which a message waits until it is taken, however long that takes.
     """
 
     process: str
@@ -28,6 +29,7 @@ class Announcement(msgspec.Struct, array_like=True):
     pid: int = 0
     code: str = ""
     time: float = 0.0
+    kept: tuple[str, ...] = ()
 
 
 def alive(announcements: Iterable[Announcement], now: float) -> list[Announcement]:

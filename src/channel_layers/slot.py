@@ -18,6 +18,37 @@ class Refused(NamedTuple):
     error: Exception
 
 
+class Custody(ABC):
+    """Claims that slots have handed over: each ends by itself, in any order. Thread-safe.
+
+    Every method can be called again after it has raised
+    :exc:`~channel_layers.exceptions.LayerUnavailable`; only :meth:`settle` may then write twice.
+    """
+
+    @abstractmethod
+    def settle(self, ended: Sequence[Envelope], envelopes: Sequence[Envelope]) -> list[Refused]:
+        """Write ``envelopes`` and end the claims of ``ended``, in one step.
+
+        If the answer is lost, the claims end with the next call.
+        """
+
+    async def asettle(self, ended: Sequence[Envelope], envelopes: Sequence[Envelope]) -> list[Refused]:
+        """As :meth:`settle`."""
+        return await asyncio.to_thread(self.settle, ended, envelopes)
+
+    @abstractmethod
+    def send_back(self, envelope: Envelope, replacement: Envelope) -> None:
+        """End the claim of ``envelope`` and put ``replacement`` at the end of its queue, in one step; never refused."""
+
+    @abstractmethod
+    def bury(self, envelope: Envelope, reason: str) -> None:
+        """End the claim of ``envelope`` and set it aside, in one step; ``reason`` is for those who look at it there."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give the custody up. What it holds is lost, and counted, or delivered again."""
+
+
 class Slot(ABC):
     """One worker loop's claim. Used by one thread at a time; :meth:`interrupt` by any."""
 
@@ -59,12 +90,16 @@ class Slot(ABC):
         """Return claimed messages that were not touched to the head of their queues."""
 
     @abstractmethod
+    def hand_over(self, envelopes: Sequence[Envelope], custody: Custody) -> None:
+        """Let ``custody`` hold the claims of ``envelopes`` from here on; may be repeated where that is not certain."""
+
+    @abstractmethod
     def interrupt(self) -> None:
         """Make a :meth:`take` that waits, or else the next one, return at once."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give the slot up. What it had claimed and not settled is lost, and counted."""
+        """Give the slot up. What it had claimed and not settled is lost, and counted, or delivered again."""
 
     def __enter__(self) -> Self:
         return self

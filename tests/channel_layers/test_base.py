@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -32,8 +33,8 @@ class ThreadedChannelLayer(MemoryChannelLayer):
     afind_lost = BaseChannelLayer.afind_lost
     aretract = BaseChannelLayer.aretract
 
-    def open_slot(self) -> ThreadedSlot:
-        slot = ThreadedSlot(self)
+    def open_slot(self, retries: Mapping[str, int] | None = None) -> ThreadedSlot:
+        slot = ThreadedSlot(self, retries or {})
         with self.lock:
             self.slots.add(slot)
         return slot

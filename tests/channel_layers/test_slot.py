@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from channel_layers.envelope import MESSAGE, Envelope
-from channel_layers.slot import Refused, Slot
+from channel_layers.slot import Custody, Refused, Slot
 
 
 class StandIn(Slot):
@@ -33,6 +33,9 @@ class StandIn(Slot):
     def put_back(self, envelopes: Sequence[Envelope]) -> None:
         self.claimed = []
         self.queue[:0] = envelopes
+
+    def hand_over(self, envelopes: Sequence[Envelope], custody: Custody) -> None:
+        raise NotImplementedError
 
     def interrupt(self) -> None:
         self.woken.set()

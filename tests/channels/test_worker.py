@@ -36,8 +36,8 @@ class RecordingSlot(MemorySlot):
 
     layer: "Faulty"
 
-    def __init__(self, layer: "Faulty") -> None:
-        super().__init__(layer)
+    def __init__(self, layer: "Faulty", retries: Mapping[str, int]) -> None:
+        super().__init__(layer, retries)
         self.layer = layer
 
     def take(self, wants: Mapping[str, int], limit: int, timeout: float | None = None) -> list[Envelope]:
@@ -68,8 +68,8 @@ class Faulty(MemoryChannelLayer):
             self.failures[verb] -= 1
             raise self.error
 
-    def open_slot(self) -> RecordingSlot:
-        slot = RecordingSlot(self)
+    def open_slot(self, retries: Mapping[str, int] | None = None) -> RecordingSlot:
+        slot = RecordingSlot(self, retries or {})
         with self.lock:
             self.slots.add(slot)
         return slot

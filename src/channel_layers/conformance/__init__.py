@@ -13,9 +13,11 @@ layer's clock, and what waits is woken by an event. Failed assertions are explai
 
 from channel_layers.conformance.bodies import BodyConformance
 from channel_layers.conformance.contents import ContentConformance
+from channel_layers.conformance.custody import CustodyConformance
 from channel_layers.conformance.groups import GroupConformance
 from channel_layers.conformance.inboxes import InboxConformance
 from channel_layers.conformance.queues import QueueConformance
+from channel_layers.conformance.redelivery import RedeliveryConformance
 from channel_layers.conformance.registry import RegistryConformance
 from channel_layers.conformance.slots import SlotConformance
 from channel_layers.conformance.twins import TwinConformance
@@ -29,6 +31,8 @@ class LayerConformance(
     InboxConformance,
     GroupConformance,
     SlotConformance,
+    CustodyConformance,
+    RedeliveryConformance,
     BodyConformance,
     RegistryConformance,
     TwinConformance,

@@ -9,19 +9,21 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from msgspec import structs
 
 from channel_layers import names
 from channel_layers.base import BaseChannelLayer, Written
-from channel_layers.envelope import GROUP, JOIN, LEAVE, MESSAGE, Envelope, Piece, done
+from channel_layers.dead import UNFINISHED, DeadLetter, count_orphans, sorted_orphans
+from channel_layers.envelope import GROUP, JOIN, LEAVE, MESSAGE, Envelope, Piece, done, next_delivery
 from channel_layers.exceptions import ChannelFull
 from channel_layers.memory.body import MemoryBody
+from channel_layers.memory.dead import DeadLetters
 from channel_layers.memory.inbox import MemoryInbox
 from channel_layers.memory.queues import Queues
-from channel_layers.memory.slot import MemorySlot, Waiter
+from channel_layers.memory.slot import MemoryCustody, MemorySlot, Waiter
 from channel_layers.registry import Announcement, alive
 from channel_layers.slot import Refused
 
@@ -52,7 +54,8 @@ class MemoryChannelLayer(BaseChannelLayer):
         self.groups: dict[str, dict[str, float]] = {}
         self.bodies: dict[str, MemoryBody] = {}
         self.waiters: dict[MemorySlot, Waiter] = {}
-        self.slots: set[MemorySlot] = set()
+        self.slots: set[MemorySlot | MemoryCustody] = set()
+        self._dead = DeadLetters(self.max_dead_letters, self.clock, self.losses)
         self._processes: dict[str, Announcement] = {}
 
     def write(self, envelopes: Sequence[Envelope]) -> list[Refused]:
@@ -83,12 +86,20 @@ class MemoryChannelLayer(BaseChannelLayer):
         else:
             written(refused, None)
 
-    def open_slot(self) -> MemorySlot:
+    def open_slot(self, retries: Mapping[str, int] | None = None) -> MemorySlot:
         """Return a new slot to take messages with."""
-        slot = MemorySlot(self)
+        slot = MemorySlot(self, retries or {})
         with self.lock:
             self.slots.add(slot)
+            self.queues.kept.update(retries or ())
         return slot
+
+    def open_custody(self) -> MemoryCustody:
+        """Return a new custody, for claims that slots hand over to it."""
+        custody = MemoryCustody(self)
+        with self.lock:
+            self.slots.add(custody)
+        return custody
 
     def open_inbox(self, kind: str) -> MemoryInbox:
         """Return a new inbox ``<kind>.<process>!`` that this process reads."""
@@ -203,16 +214,57 @@ class MemoryChannelLayer(BaseChannelLayer):
         with self.lock:
             return len(self.queues[channel])
 
-    def flush(self) -> None:
-        """Delete every message and group."""
+    def dead_letters(self) -> list[DeadLetter]:
+        """Return the messages that were set aside, the oldest first."""
         with self.lock:
+            return self._dead.all()
+
+    def resend_dead(self, keys: Sequence[str]) -> int:
+        """Send dead letters again; return how many there were."""
+        return sum(map(self._resend, keys))
+
+    def drop_dead(self, keys: Sequence[str]) -> int:
+        """Forget dead letters; return how many there were."""
+        with self.lock:
+            return self._dead.drop(keys)
+
+    def flush(self) -> None:
+        """Delete every message, dead letter and group."""
+        with self.lock:
+            self._dead.clear()
             self.queues.clear()
             self.groups.clear()
             for inbox in self.inboxes.values():
                 inbox.clear()
         self._receiver.clear()
 
+    def orphan(self, claimed: Sequence[tuple[Envelope, int]]) -> None:
+        """End claims of a slot that has been given up, each with how often its message may be delivered again."""
+        lost, again, buried = sorted_orphans(claimed)
+        with self.lock:
+            for envelope in buried:
+                self.bury(envelope, UNFINISHED)
+            self.queues.put_back([next_delivery(envelope) for envelope in again])
+            self.wake_takers({envelope.target for envelope in again})
+        count_orphans(self.losses, len(lost), len(again), len(buried))
+
+    def _resend(self, key: str) -> bool:
+        with self.lock:
+            envelope = self._dead.get(key)
+            if envelope is None:
+                return False
+            error = self.queues.put(structs.replace(envelope, redelivered=0, attempt=0, time=self.clock()))
+            if error is not None:
+                raise error
+            self._dead.drop([key])
+            self.wake_takers([envelope.target])
+            return True
+
     # -- under the lock, for the slots and inboxes too -------------------------------------------------------------
+
+    def bury(self, envelope: Envelope, reason: str) -> None:
+        """Set a message aside."""
+        self._dead.add(envelope, reason)
 
     def _put_all(self, envelopes: Sequence[Envelope]) -> tuple[list[Refused], list[Envelope]]:
         """Put each envelope where it belongs; return what was refused, and what waits for room in an inbox."""

@@ -16,7 +16,7 @@ from channel_layers.losses import Losses
 class Queues:
     """Queues by channel, used under the layer's lock. One that holds nothing takes no memory.
 
-    ``expiry`` is how many seconds a message may wait.
+    ``expiry`` is how many seconds a message may wait; in the channels ``kept`` it may wait for ever.
     """
 
     def __init__(self, capacities: Capacities, expiry: float, clock: Callable[[], float], losses: Losses) -> None:
@@ -24,6 +24,7 @@ class Queues:
         self._expiry = expiry
         self._clock = clock
         self._losses = losses
+        self.kept: set[str] = set()
         self._queues: defaultdict[str, deque[Envelope]] = defaultdict(deque)
 
     def __getitem__(self, channel: str) -> Sequence[Envelope]:
@@ -44,6 +45,11 @@ class Queues:
         """Return ``envelopes`` to the heads of their queues, in the order they were taken in."""
         for envelope in reversed(envelopes):
             self._queues[envelope.target].appendleft(envelope)
+
+    def append(self, envelope: Envelope) -> None:
+        """Append ``envelope`` to its queue, however full that is."""
+        envelope.time = self._clock()
+        self._queues[envelope.target].append(envelope)
 
     def pop(self, channel: str) -> Envelope | None:
         """Take the oldest message of ``channel`` that has not expired."""
@@ -95,5 +101,5 @@ class Queues:
     def _lifetime(self, envelope: Envelope) -> float:
         """Return how many seconds an entry may wait: an event stays with its connection, a chunk goes in the end."""
         if envelope.kind == MESSAGE or not envelope.owner:
-            return self._expiry
+            return math.inf if envelope.target in self.kept else self._expiry
         return LIFETIME if "?" in envelope.target else math.inf

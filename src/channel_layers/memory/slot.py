@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from channel_layers.envelope import Envelope
 from channel_layers.memory.wakeup import LoopWakeup, ThreadWakeup
-from channel_layers.slot import Refused, Slot
+from channel_layers.slot import Custody, Refused, Slot
 
 if TYPE_CHECKING:
     from channel_layers.memory.layer import MemoryChannelLayer
@@ -26,9 +26,10 @@ class Waiter(NamedTuple):
 class MemorySlot(Slot):
     """A slot of the in-memory layer."""
 
-    def __init__(self, layer: MemoryChannelLayer) -> None:
+    def __init__(self, layer: MemoryChannelLayer, retries: Mapping[str, int]) -> None:
         self.claimed: list[Envelope] = []
         self._layer = layer
+        self._retries = retries
         self._rotation = 0
         self._interrupted = False
 
@@ -81,6 +82,14 @@ class MemorySlot(Slot):
             layer.queues.put_back(envelopes)
             layer.wake_takers({envelope.target for envelope in envelopes})
 
+    def hand_over(self, envelopes: Sequence[Envelope], custody: Custody) -> None:
+        """Let ``custody`` hold the claims of ``envelopes``."""
+        assert isinstance(custody, MemoryCustody)
+        with self._layer.lock:
+            for envelope in [each for each in envelopes if each in self.claimed]:
+                self.claimed.remove(envelope)
+                custody.hold(envelope, self._retries_of(envelope))
+
     def interrupt(self) -> None:
         """Make a take that waits, or else the next one, return at once."""
         with self._layer.lock:
@@ -90,13 +99,11 @@ class MemorySlot(Slot):
                 waiter.wakeup.wake()
 
     def close(self) -> None:
-        """Give the slot up; what it had claimed and not settled is lost, and counted."""
-        layer = self._layer
-        with layer.lock:
-            layer.slots.discard(self)
-            lost, self.claimed = self.claimed, []
-        if lost:
-            layer.losses.count("worker died", f"{len(lost)} messages were taken and never finished", len(lost))
+        """Give the slot up; what it had claimed and not settled is lost, and counted, or delivered again."""
+        with self._layer.lock:
+            self._layer.slots.discard(self)
+            claimed, self.claimed = self.claimed, []
+        self._layer.orphan([(envelope, self._retries_of(envelope)) for envelope in claimed])
 
     def _take_or_wait(
         self, wants: Mapping[str, int], limit: int, timeout: float | None, wakeup: Callable[[], Wakeup]
@@ -127,14 +134,21 @@ class MemorySlot(Slot):
 
     def _grab(self, wants: Mapping[str, int], limit: int) -> list[Envelope]:
         taken: list[Envelope] = []
-        queues = self._layer.queues
+        queues, spare = self._layer.queues, 1
         for channel in self._rotated(wants):
             wanted = min(wants[channel], limit - len(taken))
+            if channel in self._retries:  # a run that ends the process is counted against one message, not several
+                wanted = min(wanted, spare)
+                spare -= bool(wanted and queues[channel])
             while wanted > 0 and (envelope := queues.pop(channel)) is not None:
                 taken.append(envelope)
                 wanted -= 1
         self.claimed += taken
         return taken
+
+    def _retries_of(self, envelope: Envelope) -> int:
+        """Return how often a message may be delivered again, or -1: an event is its server's affair."""
+        return -1 if envelope.owner else self._retries.get(envelope.target, -1)
 
     def _rotated(self, wants: Mapping[str, int]) -> list[str]:
         self._rotation += 1
@@ -145,3 +159,58 @@ class MemorySlot(Slot):
     def _consume_interrupt(self) -> bool:
         interrupted, self._interrupted = self._interrupted, False
         return interrupted
+
+
+class MemoryCustody(Custody):
+    """A custody of the in-memory layer."""
+
+    def __init__(self, layer: MemoryChannelLayer) -> None:
+        self._layer = layer
+        self._held: dict[int, tuple[Envelope, int]] = {}
+
+    @property
+    def claimed(self) -> list[Envelope]:
+        """What it holds; under the layer's lock."""
+        return [envelope for envelope, _ in self._held.values()]
+
+    def hold(self, envelope: Envelope, retries: int) -> None:
+        """Hold the claim of ``envelope``, which may be delivered again so many times; under the layer's lock."""
+        self._held[id(envelope)] = envelope, retries
+
+    def settle(self, ended: Sequence[Envelope], envelopes: Sequence[Envelope]) -> list[Refused]:
+        """Write ``envelopes`` and end the claims of ``ended``."""
+        refused = self._layer.write(envelopes) if envelopes else []
+        self._end(ended)
+        return refused
+
+    async def asettle(self, ended: Sequence[Envelope], envelopes: Sequence[Envelope]) -> list[Refused]:
+        """As :meth:`settle`."""
+        refused = await self._layer.awrite(envelopes) if envelopes else []
+        self._end(ended)
+        return refused
+
+    def send_back(self, envelope: Envelope, replacement: Envelope) -> None:
+        """End a claim and put ``replacement`` at the end of its queue."""
+        with self._layer.lock:
+            if self._held.pop(id(envelope), None) is not None:
+                self._layer.queues.append(replacement)
+                self._layer.wake_takers([replacement.target])
+
+    def bury(self, envelope: Envelope, reason: str) -> None:
+        """End a claim and set the message aside."""
+        with self._layer.lock:
+            if self._held.pop(id(envelope), None) is not None:
+                self._layer.bury(envelope, reason)
+        self._layer.losses.report()
+
+    def close(self) -> None:
+        """Give the custody up; what it holds is lost, and counted, or delivered again."""
+        with self._layer.lock:
+            self._layer.slots.discard(self)
+            held, self._held = list(self._held.values()), {}
+        self._layer.orphan(held)
+
+    def _end(self, ended: Sequence[Envelope]) -> None:
+        with self._layer.lock:
+            for envelope in ended:
+                self._held.pop(id(envelope), None)

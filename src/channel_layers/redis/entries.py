@@ -11,8 +11,15 @@ import msgspec
 from channel_layers.envelope import EVENT, Envelope
 
 _HEAD: Final = struct.Struct(">cd")
+_KEPT: Final = ord("r")
+_KEPT_HEAD: Final = struct.Struct(">cdBBd")
+"""Of a message that is delivered again: a letter, the time, how often it was and how often it may be, when it was first
+taken, which tells it from its like. ``take.lua`` makes it, and other scripts read it."""
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Envelope)
+
+UNREADABLE: Final = (msgspec.MsgspecError, struct.error, IndexError)
+"""What reading raises of bytes that nobody here has written."""
 
 encode_entry = _encoder.encode
 """Return a list of envelopes as one entry of an inbox."""
@@ -40,11 +47,33 @@ def queue_elements(envelopes: Sequence[Envelope], now: float, run: str) -> list[
     return elements
 
 
+def replacement_of(element: bytes, envelope: Envelope, now: float) -> bytes:
+    """Return the element of ``envelope`` in place of ``element``, with the same chances to be delivered again."""
+    envelope.time = now
+    if element[0] != _KEPT:
+        return queue_element(envelope)
+    _, _, _, retries, taken = _KEPT_HEAD.unpack_from(element)
+    return _KEPT_HEAD.pack(b"r", now, min(envelope.redelivered, 255), retries, taken) + _encoder.encode(envelope)
+
+
+def is_kept(element: bytes) -> bool:
+    """Return whether an element is delivered again if its run has not ended well."""
+    return element[0] == _KEPT
+
+
 def read_element(element: bytes) -> Envelope:
-    """Return the envelope in a queue's element, with the time it was queued."""
+    """Return the envelope in a queue's element, with the time it was queued; raise :data:`UNREADABLE`."""
+    if element[0] == _KEPT:
+        return _read_kept(element)
     envelope = _decoder.decode(memoryview(element)[_HEAD.size :])
     if envelope.kind != EVENT:
         _, envelope.time = _HEAD.unpack_from(element)
+    return envelope
+
+
+def _read_kept(element: bytes) -> Envelope:
+    envelope = _decoder.decode(memoryview(element)[_KEPT_HEAD.size :])
+    _, envelope.time, envelope.redelivered, _, _ = _KEPT_HEAD.unpack_from(element)
     return envelope
 
 

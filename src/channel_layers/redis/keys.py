@@ -17,22 +17,30 @@ class Keys:
             raise ValueError(f"prefix is text without braces, which Redis reads as a hash tag; not {prefix!r}")
         self.prefix = prefix
         self._work = f"{prefix}{{work}}"
-        self._queues = f"{self._work}queue:"
-        self._bells = f"{self._work}bell:"
+        self.queues = f"{self._work}queue:"
+        """What the name of a queue begins with; the channel follows."""
+        self.bells = f"{self._work}bell:"
+        """What the name of a bell begins with; the channel follows."""
         self.claims = f"{self._work}claims:"
         """What the name of a claim list begins with; the slot follows."""
         self.slots = f"{self._work}slots"
         """Hash: slots that hold something -> when they last took."""
         self.processes = f"{self._work}processes"
         """Hash: process -> its last announcement."""
+        self.dead = f"{self._work}dead"
+        """Stream: messages that were set aside, each with the reason."""
 
     def queue(self, channel: str) -> str:
         """List: what waits in ``channel``, the oldest first."""
-        return self._queues + channel
+        return self.queues + channel
 
     def bell(self, channel: str) -> str:
         """List: one token while something waits in ``channel``; idle slots wait for it."""
-        return self._bells + channel
+        return self.bells + channel
+
+    def kept(self, channel: str) -> str:
+        """String: there while messages in ``channel`` do not expire. Scripts make the name from the queue's."""
+        return f"{self.queue(channel)}:kept"
 
     def wake(self, slot: str) -> str:
         """List: a token that ends the wait of ``slot``."""

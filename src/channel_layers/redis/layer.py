@@ -13,16 +13,18 @@ from weakref import WeakSet
 
 from channel_layers import names
 from channel_layers.base import BaseChannelLayer, Written
+from channel_layers.dead import DeadLetter
 from channel_layers.envelope import Envelope, Piece
 from channel_layers.exceptions import LayerUnavailable
 from channel_layers.inbox import Inbox
 from channel_layers.losses import Losses
 from channel_layers.problems import Problem
 from channel_layers.receiver import Receiver
-from channel_layers.redis import body, census, liveness
+from channel_layers.redis import body, census, dead, liveness
 from channel_layers.redis.body import RedisBody
 from channel_layers.redis.connections import Connections
 from channel_layers.redis.connector import Connector
+from channel_layers.redis.custody import RedisCustody
 from channel_layers.redis.exchange import Exchange, Request
 from channel_layers.redis.hosts import Host, read_hosts
 from channel_layers.redis.inbox import RedisInbox
@@ -106,9 +108,13 @@ class RedisChannelLayer(BaseChannelLayer):
         """As :meth:`awrite`, without a task."""
         self.connections.begin(self.writer.write(envelopes), lambda refused, error: written(refused or [], error))
 
-    def open_slot(self) -> RedisSlot:
+    def open_slot(self, retries: Mapping[str, int] | None = None) -> RedisSlot:
         """Return a new slot to take messages with."""
-        return RedisSlot(self, f"{self.process}.{next(self._slot_numbers)}")
+        return RedisSlot(self, f"{self.process}.{next(self._slot_numbers)}", retries or {})
+
+    def open_custody(self) -> RedisCustody:
+        """Return a new custody, for claims that slots hand over to it."""
+        return RedisCustody(self, f"{self.process}.{next(self._slot_numbers)}")
 
     def open_inbox(self, kind: str) -> RedisInbox:
         """Return a new inbox ``<kind>.<process>!`` that this process reads. Makes sure that it exists."""
@@ -200,13 +206,25 @@ class RedisChannelLayer(BaseChannelLayer):
         """Return how many messages wait in a queue."""
         return int(self.say([pack("LLEN", self.keys.queue(channel))])[0])
 
+    def dead_letters(self) -> list[DeadLetter]:
+        """Return the messages that were set aside, the oldest first."""
+        return self.connections.run(dead.listing(self))
+
+    def resend_dead(self, keys: Sequence[str]) -> int:
+        """Send dead letters again; return how many there were."""
+        return self.connections.run(dead.resending(keys, self))
+
+    def drop_dead(self, keys: Sequence[str]) -> int:
+        """Forget dead letters; return how many there were."""
+        return self.connections.run(dead.dropping_letters(keys, self))
+
     def problems(self) -> list[Problem]:
         """Connect once, over a connection of its own, and return what is wrong with the server or the way to it."""
         connector = self.connections.connector
         return problems_of(self.address, connector.name, self.keys, connector.timeout)
 
     def flush(self) -> None:
-        """Delete every message and group. Inboxes are emptied and live on."""
+        """Delete every message, dead letter and group. Inboxes are emptied and live on."""
         self.connections.run(self._flushing())
         self._receiver.clear()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from channel_layers.envelope import Envelope
-from channel_layers.redis import entries
+from channel_layers.redis import dead, entries
 from channel_layers.redis.exchange import Exchange, Request
 from channel_layers.redis.protocol import Argument, pack
 from channel_layers.redis.scripts import ANNOUNCE, FIND_LOST, REAP
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 SEARCH_SIZE: Final = 100
 """Events that one script looks for: it holds up everybody else meanwhile."""
 
+KEPT_LIFETIME: Final = 7 * 24 * 3600
+"""Seconds that messages are kept in a queue whose last reader said so: it may be away for long."""
+
 _TIME: Final = struct.Struct(">d")
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Announcement)
@@ -31,7 +34,8 @@ def announcing(announcement: Announcement, layer: RedisChannelLayer) -> Exchange
     keys = layer.keys
     pairs = [key for channel in announcement.channels for key in (keys.queue(channel), keys.bell(channel))]
     data = _encoder.encode(announcement)
-    command = ANNOUNCE.call([keys.processes, *pairs], announcement.process, layer.process, data)
+    kept = map(keys.queue, announcement.kept)
+    command = ANNOUNCE.call([keys.processes, *pairs], announcement.process, layer.process, data, KEPT_LIFETIME, *kept)
     *_, reply = yield Request([command, _reaping(layer)])
     _read(reply, layer)
     layer.losses.report()
@@ -74,13 +78,12 @@ def _search(envelopes: Sequence[Envelope], layer: RedisChannelLayer) -> bytes:
 
 def _reaping(layer: RedisChannelLayer, ended: str = "") -> bytes:
     keys = layer.keys
-    return REAP.call([keys.processes, keys.slots], keys.claims, HEARTBEAT_EXPIRY, ended)
+    return REAP.call([keys.processes, keys.slots, keys.dead], *dead.places(layer), HEARTBEAT_EXPIRY, ended)
 
 
 def _read(reply: Any, layer: RedisChannelLayer) -> list[Announcement]:
-    lost, values = reply
-    if lost:
-        layer.losses.count("worker died", f"{lost} messages were taken by processes that have died", lost)
+    sums, values = reply
+    dead.count_sums(sums, layer)
     return [_read_announcement(value) for value in values]
 
 

@@ -58,6 +58,7 @@ TRIALS: Final[Mapping[str, tuple[Argument, ...]]] = {
     "xlen": ("{}stream",),
     "xrange": ("{}stream", "-", "+"),
     "xread": ("COUNT", 1, "STREAMS", "{}stream", 0),
+    "xdel": ("{}stream", "0-1"),
     "xtrim": ("{}stream", "MAXLEN", 0),
     "del": ("{}list", "{}hash"),
     "unlink": ("{}set", "{}text", "{}number", "{}stream"),

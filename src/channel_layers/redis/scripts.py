@@ -15,10 +15,11 @@ def digest_of(source: bytes) -> str:
 
 
 class Script:
-    """The script in ``lua/<name>.lua``; called by its SHA-1."""
+    """The script in ``lua/<name>.lua``, behind the ``parts`` that it shares with others; called by its SHA-1."""
 
-    def __init__(self, name: str) -> None:
-        self.source = files("channel_layers.redis").joinpath(f"lua/{name}.lua").read_bytes()
+    def __init__(self, name: str, *parts: str) -> None:
+        folder = files("channel_layers.redis").joinpath("lua")
+        self.source = b"".join(folder.joinpath(f"{part}.lua").read_bytes() for part in (*parts, name))
         self.digest = digest_of(self.source)
 
     def call(self, keys: Sequence[str], *arguments: Argument) -> bytes:
@@ -36,14 +37,23 @@ RELEASE = Script("release")
 PUT_BACK = Script("put_back")
 FIND_LOST = Script("find_lost")
 ANNOUNCE = Script("announce")
-REAP = Script("reap")
+REAP = Script("reap", "bury", "orphan")
+GIVE_UP = Script("give_up", "bury", "orphan")
 OPEN = Script("open")
 APPEND = Script("append")
 TRIM = Script("trim")
 REGISTER = Script("register")
 UNREGISTER = Script("unregister")
+HAND_OVER = Script("hand_over")
+END = Script("end")
+SEND_BACK = Script("send_back")
+SET_ASIDE = Script("set_aside", "bury")
+RESEND = Script("resend")
 
-ALL = (PUSH, TAKE, RELEASE, PUT_BACK, FIND_LOST, ANNOUNCE, REAP, OPEN, APPEND, TRIM, REGISTER, UNREGISTER)
+ALL = (
+    *(PUSH, TAKE, RELEASE, PUT_BACK, FIND_LOST, ANNOUNCE, REAP, OPEN, APPEND, TRIM, REGISTER, UNREGISTER),
+    *(GIVE_UP, HAND_OVER, END, SEND_BACK, SET_ASIDE, RESEND),
+)
 
 
 def load_all() -> list[bytes]:

@@ -18,16 +18,18 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from channel_layers.dead import count_orphans
 from channel_layers.envelope import Envelope
 from channel_layers.exceptions import LayerDeclined, LayerUnavailable, may_have_arrived
-from channel_layers.redis import entries
+from channel_layers.redis import dead, entries
 from channel_layers.redis.connection import Connection
+from channel_layers.redis.custody import RedisCustody
 from channel_layers.redis.exchange import Exchange, Request, arun, run
 from channel_layers.redis.loop_connection import LoopConnection
 from channel_layers.redis.protocol import Argument, pack
-from channel_layers.redis.scripts import PUT_BACK, RELEASE, TAKE
+from channel_layers.redis.scripts import HAND_OVER, PUT_BACK, RELEASE, TAKE
 from channel_layers.redis.writer import Claim
-from channel_layers.slot import Refused, Slot
+from channel_layers.slot import Custody, Refused, Slot
 
 if TYPE_CHECKING:
     from channel_layers.redis.layer import RedisChannelLayer
@@ -41,9 +43,10 @@ WAKE_LIFETIME: Final = 60
 class RedisSlot(Slot):
     """A slot of the Redis layer."""
 
-    def __init__(self, layer: RedisChannelLayer, name: str) -> None:
+    def __init__(self, layer: RedisChannelLayer, name: str, retries: Mapping[str, int]) -> None:
         self._layer = layer
         self._name = name
+        self._retries = retries
         self._claimed: list[tuple[Envelope, bytes]] = []
         self._ended: list[tuple[Envelope, bytes]] = []  # by the last settle
         self._unconfirmed: set[bytes] = set()  # were settled, and the server may still hold them
@@ -94,6 +97,11 @@ class RedisSlot(Slot):
         if envelopes:
             run(self._putting_back(envelopes), self._lent().ask)
 
+    def hand_over(self, envelopes: Sequence[Envelope], custody: Custody) -> None:
+        """Let ``custody`` hold the claims of ``envelopes``."""
+        assert isinstance(custody, RedisCustody)
+        run(self._handing_over(envelopes, custody), self._lent().ask)
+
     def interrupt(self) -> None:
         """Make a take that waits, or else the next one, return at once."""
         self._interrupted.set()
@@ -101,17 +109,16 @@ class RedisSlot(Slot):
             self._layer.say_if_possible(ringing(self._wake()))
 
     def close(self) -> None:
-        """Give the slot up; what it had claimed and not settled is lost, and counted."""
-        n = len(self._claimed)
+        """Give the slot up; what it had claimed and not settled is lost, and counted, or delivered again."""
         try:
-            if n or self._unconfirmed:
-                run(self._releasing(), self._lent().ask)
+            if self._claimed or self._unconfirmed:
+                run(self._closing(), self._lent().ask)
         except LayerUnavailable:  # then the claims end when this process is found dead
             logger.warning("slot %s could not give up its claims: the layer is away", self._name)
+            lost = sum(not entries.is_kept(element) for _, element in self._claimed)
+            count_orphans(self._layer.losses, lost, 0, 0)
         self._claimed.clear()
         self._give_back()
-        if n:
-            self._layer.losses.count("worker died", f"{n} messages were taken and never finished", n)
 
     # -- taking ----------------------------------------------------------------------------------------------------
 
@@ -157,6 +164,8 @@ class RedisSlot(Slot):
             self._layer.expiry,
             *(wants[channel] for channel in channels),
         ]
+        if self._retries:
+            arguments += (self._retries.get(channel, -1) for channel in channels)
         return channels, TAKE.call([self._claims(), keys.slots, *pairs], *arguments)
 
     def _wait(self, channels: Sequence[str], script: bytes, deadline: float | None) -> Request:
@@ -171,7 +180,11 @@ class RedisSlot(Slot):
             self._layer.count_expired(channels[place - 1], n)
         if self._unconfirmed:
             elements = yield from self._confirm(elements)
-        taken = list(map(entries.read_element, elements))
+        try:
+            taken = list(map(entries.read_element, elements))
+        except entries.UNREADABLE:
+            elements = yield from dead.readable(elements, self._claims(), self._name, self._layer)
+            taken = list(map(entries.read_element, elements))
         self._claimed += zip(taken, elements, strict=True)
         run = self._run()
         if all(envelope.run == run or not envelope.run for envelope in taken):
@@ -247,8 +260,18 @@ class RedisSlot(Slot):
         yield Request([PUT_BACK.call([self._claims(), *pairs], *arguments)])
         self._claimed = [claim for claim in self._claimed if id(claim[0]) not in returned]
 
-    def _releasing(self) -> Exchange[None]:
-        yield Request([self._release(-1)])
+    def _handing_over(self, envelopes: Sequence[Envelope], custody: RedisCustody) -> Exchange[None]:
+        moved = {id(envelope) for envelope in envelopes}
+        claimed = [claim for claim in self._claimed if id(claim[0]) in moved]
+        keys = [self._claims(), custody.claims, self._layer.keys.slots]
+        yield Request([HAND_OVER.call(keys, self._name, custody.name, *(element for _, element in claimed))])
+        self._claimed = [claim for claim in self._claimed if id(claim[0]) not in moved]
+        custody.hold(claimed)
+
+    def _closing(self) -> Exchange[None]:
+        if self._unconfirmed:  # what has ended is not to be delivered again
+            yield from self._look({}, 0, None, waiting=False)
+        yield from dead.giving_up(self._name, self._layer)
 
     def _interrupting(self) -> Exchange[None]:
         self._interrupted.set()

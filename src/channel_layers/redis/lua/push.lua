@@ -16,6 +16,7 @@ local CHUNK = 1000 -- Lua's stack bounds how many arguments a call has
 local expired, refused = 0, {}
 
 local function drop_expired()
+    if redis.call('EXISTS', queue .. ':kept') == 1 then return end
     while true do
         local head = redis.call('LINDEX', queue, 0)
         if not head or string.byte(head) ~= 109 or struct.unpack('>d', head, 2) >= now - expiry then return end

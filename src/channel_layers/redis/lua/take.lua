@@ -2,14 +2,18 @@
 -- slot knows of: also what an earlier call moved whose answer was lost with its connection.
 -- KEYS: 1 the slot's claim list, 2 slots, then for each channel its queue and its bell, in the order to serve them
 -- ARGV: 1 the slot, 2 how many claims it knows of, 3 how many to move at most, 4 seconds a message may wait,
---       then for each channel how many of it to move at most
+--       then for each channel how many of it to move at most; then, if there is one of which messages are delivered
+--       again, for each channel how often that may be, or -1
+-- A message of such a channel does not expire, and gets a head that says how often it may be delivered: a letter r,
+-- the time, how often it was and how often it may be (a byte each), when it was first taken. Of all such channels
+-- together one message is moved: a run that ends the process is then counted against that one and not several.
 -- Returns {{position of a channel, how many of its messages had expired, ...}, elements}
 local claims, slots = KEYS[1], KEYS[2]
 local left, expiry = tonumber(ARGV[3]), tonumber(ARGV[4])
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 local CHUNK = 1000 -- Lua's stack bounds how many arguments a call has
-local expired, moved = {}, false
+local expired, moved, spare = {}, false, 1
 
 local function unexpired(elements)
     local fresh = {}
@@ -21,18 +25,27 @@ local function unexpired(elements)
     return fresh
 end
 
+local function kept(element, retries)
+    if string.byte(element) ~= 109 then return element end
+    local head = string.sub(element, 2, 9) .. string.char(0, retries) .. struct.pack('>d', now)
+    return 'r' .. head .. string.sub(element, 10)
+end
+
 for k = 3, #KEYS, 2 do
     local queue, bell, channel = KEYS[k], KEYS[k + 1], (k - 1) / 2
     local wanted = math.min(tonumber(ARGV[4 + channel]), left)
+    local retries = tonumber(ARGV[4 + #KEYS / 2 - 1 + channel] or -1)
+    if retries >= 0 then wanted = math.min(wanted, spare) end
     local dropped, is_empty = 0, false
     while wanted > 0 and not is_empty do
         local elements = redis.call('LPOP', queue, math.min(wanted, CHUNK))
         if elements then
-            local fresh = unexpired(elements)
+            local fresh = retries < 0 and unexpired(elements) or {kept(elements[1], retries)}
             dropped = dropped + #elements - #fresh
             if #fresh > 0 then
                 redis.call('RPUSH', claims, unpack(fresh))
                 wanted, left, moved = wanted - #fresh, left - #fresh, true
+                if retries >= 0 then spare = 0 end
             end
         else
             is_empty = true
