@@ -24,17 +24,18 @@ class Postponed:
 
     def __init__(self, write: Callable[[Envelope], None]) -> None:
         self._write = write
-        self._waiting: list[tuple[float, int, Envelope]] = []
+        self._waiting: list[tuple[float, int, Envelope, Callable[[Envelope], object]]] = []
         self._numbers = count()
         self._changed = threading.Condition()
         self._closed = False
         self._thread: threading.Thread | None = None
 
-    def add(self, envelope: Envelope) -> None:
-        """Send ``envelope`` after a delay that grows with its ``attempt``."""
-        due = time.monotonic() + min(DELAY * 2 ** (envelope.attempt - 1), MAX_DELAY)
+    def add(self, envelope: Envelope, write: Callable[[Envelope], object] | None = None) -> None:
+        """Send ``envelope``, by ``write`` if that is given, after a delay that grows with how often it has come."""
+        times = envelope.attempt + envelope.redelivered
+        due = time.monotonic() + min(DELAY * 2 ** (times - 1), MAX_DELAY)
         with self._changed:
-            heapq.heappush(self._waiting, (due, next(self._numbers), envelope))
+            heapq.heappush(self._waiting, (due, next(self._numbers), envelope, write or self._write))
             self._changed.notify()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="channels-worker-postponed", daemon=True)
@@ -50,15 +51,16 @@ class Postponed:
             thread.join()
 
     def _run(self) -> None:
-        while (envelope := self._next()) is not None:
-            self._write(envelope)
+        while (found := self._next()) is not None:
+            envelope, write = found
+            write(envelope)
 
-    def _next(self) -> Envelope | None:
+    def _next(self) -> tuple[Envelope, Callable[[Envelope], object]] | None:
         with self._changed:
             while self._waiting:
                 left = self._waiting[0][0] - time.monotonic()
                 if left <= 0 or self._closed:
-                    return heapq.heappop(self._waiting)[2]
+                    return heapq.heappop(self._waiting)[2:]
                 self._changed.wait(left)
             self._thread = None
             return None

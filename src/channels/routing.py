@@ -16,6 +16,7 @@ from channel_layers import messages
 from channel_layers.names import check_readable
 from channel_layers.suggestions import did_you_mean
 from channels.exceptions import DenyConnection
+from channels.handling import AT_MOST_ONCE, Handling, class_of
 from channels.patterns import Filter, combine, compile_filter, text_of
 
 if TYPE_CHECKING:
@@ -68,6 +69,10 @@ class Route:
     keyword arguments of the consumer. ``ordered=False`` lets events of one connection overlap. ``is_async`` is whether
     the consumer is an ``async def`` function.
 
+    ``delivery="at-least-once"`` is for channels of your own: a message whose run raises or ends with its process is
+    delivered again, up to ``retries`` times, and then set aside. ``traffic`` is the class that the channel belongs to
+    when slots are reserved, ``"http"``, ``"websocket"`` or ``"background"``; by default its name tells.
+
     Raises :exc:`ValueError` or :exc:`TypeError` for a name or a filter that cannot be used, and
     :exc:`~django.core.exceptions.ImproperlyConfigured` for a dotted path that cannot be imported.
     """
@@ -78,6 +83,9 @@ class Route:
         consumer: Consumer | str,
         *,
         ordered: bool = True,
+        delivery: str = AT_MOST_ONCE,
+        retries: int | None = None,
+        traffic: str | None = None,
         **filters: Filter,
     ) -> None:
         self.channels = _channel_names(channels)
@@ -85,6 +93,7 @@ class Route:
         self.name = name_of(self.consumer)
         self.is_async = is_async(self.consumer)
         self.ordered = ordered
+        self.handling = Handling(ordered, delivery, retries, traffic)
         self.filters = {key: compile_filter(key, pattern) for key, pattern in filters.items()}
         self._matchers = tuple((key, pattern.match, bool(pattern.groups)) for key, pattern in self.filters.items())
         self.bare_match = Match(self, {})
@@ -92,6 +101,8 @@ class Route:
         for group in set(groups):
             if groups.count(group) > 1:
                 raise ValueError(f"{self}: two filters name a group {group!r}; give one of them another name")
+        if fault := self.handling.fault(self.channels):
+            raise ValueError(f"{self}: {fault}")
 
     def captures(self, content: Mapping[str, Any]) -> dict[str, str | None] | None:
         """Return the named groups of all filters if ``content`` passes them, else ``None``."""
@@ -125,7 +136,8 @@ class Route:
         for key, prefix in prefixes.items():
             compiled = compile_filter(key, prefix)
             filters[key] = combine(key, compiled, self.filters[key]) if key in self.filters else compiled
-        return Route(self.channels, self.consumer, ordered=self.ordered, **filters)
+        options: dict[str, Any] = {**self.handling._asdict(), **filters}
+        return Route(self.channels, self.consumer, **options)
 
     def __str__(self) -> str:
         filters = "".join(f" {key}={pattern.pattern}" for key, pattern in self.filters.items())
@@ -136,14 +148,14 @@ class Route:
 
 
 class RouteClass(Route):
-    """A route to a class-based consumer (or its dotted path), which names its channels itself."""
+    """A route to a class-based consumer (or its dotted path), which names its channels itself; options as of Route."""
 
-    def __init__(self, consumer: Consumer | str, *, ordered: bool = True, **filters: Filter) -> None:
+    def __init__(self, consumer: Consumer | str, **filters: Any) -> None:
         consumer = _loaded_consumer(consumer)
         channel_names = getattr(consumer, "channel_names", None)
         if not callable(channel_names):
             raise ValueError(f"{name_of(consumer)} has no channel_names(); route_class() takes class-based consumers")
-        super().__init__(sorted(channel_names()), consumer, ordered=ordered, **filters)
+        super().__init__(sorted(channel_names()), consumer, **filters)
 
 
 class Include:
@@ -174,7 +186,9 @@ class Match(NamedTuple):
 class Router:
     """Finds the first route that a message passes.
 
-    ``routes`` are those of ``routing``, flattened and in its order; ``default_routes`` come after them.
+    ``routes`` are those of ``routing``, flattened and in its order; ``default_routes`` come after them. ``retries``
+    says of which channels messages are delivered again, and how often; ``traffic`` is the class of each channel;
+    ``awaited`` are the channels that some ``async def`` consumer reads.
     """
 
     def __init__(self, routing: Routing) -> None:
@@ -262,6 +276,9 @@ class Router:
             for channel in candidate.channels:
                 by_channel.setdefault(channel, []).append(candidate)
         self._by_channel = by_channel
+        self.retries = {channel: n for channel, routes in by_channel.items() if (n := _chances(channel, routes)) >= 0}
+        self.traffic = {channel: _traffic(channel, routes) for channel, routes in by_channel.items()}
+        self.awaited = {channel for channel, routes in by_channel.items() if any(each.is_async for each in routes)}
 
 
 def is_async(consumer: Consumer) -> bool:
@@ -269,6 +286,23 @@ def is_async(consumer: Consumer) -> bool:
     if isinstance(consumer, type):
         return hasattr(consumer, "__await__")
     return iscoroutinefunction(consumer) or iscoroutinefunction(getattr(consumer, "__call__", None))  # noqa: B004 - of an instance
+
+
+def _chances(channel: str, routes: Sequence[Route]) -> int:
+    """Return how often messages of ``channel`` are delivered again, on which its routes have to agree; -1 for never."""
+    first, *others = routes
+    for other in others:
+        if other.handling.chances != first.handling.chances:
+            raise ImproperlyConfigured(
+                f"{first} and {other} read {channel!r} with different delivery or retries; "
+                "messages are kept by channel, so give one of the routes a channel of its own"
+            )
+    return first.handling.chances
+
+
+def _traffic(channel: str, routes: Sequence[Route]) -> str:
+    said = (each.handling.traffic for each in routes)
+    return next(filter(None, said), class_of(channel))
 
 
 def _channel_names(channels: str | bytes | Iterable[str | bytes]) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from channel_layers.envelope import (
 from channel_layers.slot import Refused
 from channels import conf
 from channels.boundary import Boundary
+from channels.claims import Claims
 from channels.exceptions import ChannelSocketException, ConsumeLater, DenyConnection, ResponseLater
 from channels.layers import ChannelLayerWrapper
 from channels.message import LaneState, Message
@@ -42,9 +43,12 @@ CONNECT: Final = "websocket.connect"
 
 
 class Runner:
-    """Runs what one slot has taken. Made in the slot's thread."""
+    """Runs what one slot has taken. Made in the slot's thread.
 
-    def __init__(self, worker: Worker, pending: Pending) -> None:
+    Without ``claims`` nothing is delivered again or set aside: what fails is logged and gone.
+    """
+
+    def __init__(self, worker: Worker, pending: Pending, claims: Claims | None = None) -> None:
         self._layer: ChannelLayerWrapper = worker.channel_layer
         self._router = worker.channel_layer.router
         self._retries = worker.message_retries
@@ -53,19 +57,31 @@ class Runner:
         self._trace = worker.trace
         self._postponed = worker.postponed
         self._pending = pending
+        self._claims = claims
         self._settled = False
+        self._fault = ""  # why the run has failed
+        self._is_poison = False  # whether every further run would fail, too
         self._boundary = Boundary(pending, type(worker))
 
     def run(self, envelope: Envelope) -> None:
         """Handle the messages of ``envelope``, gather what they send, and settle it behind that."""
-        lane = LaneState(envelope.session) if envelope.owner else None
-        self._settled = not envelope.token
+        lane = self._begin(envelope)
         outcome, handled = RAISED, 0
         for handled, content in enumerate(self._decoded(envelope)):  # noqa: B007 - the number of the last one
             outcome = self._handle(content, envelope, lane)
             if outcome == AGAIN:
                 break
-        if outcome == AGAIN and self._settled:  # whoever owns an event sends it again itself
+        self._end(envelope, lane, outcome, handled)
+
+    def _begin(self, envelope: Envelope) -> LaneState | None:
+        self._settled, self._fault, self._is_poison = not envelope.token, "", False
+        return LaneState(envelope.session) if envelope.owner else None
+
+    def _end(self, envelope: Envelope, lane: LaneState | None, outcome: int, handled: int) -> None:
+        """Settle ``envelope``, of whose messages so many were handled, the last of them with ``outcome``."""
+        if self._claims is not None and not envelope.owner:
+            self._end_claimed(envelope, outcome, handled, self._claims)
+        elif outcome == AGAIN and self._settled:  # whoever owns an event sends it again itself
             self._postponed.add(_again(envelope, handled))
         if self._settled or lane is None:
             self._pending.end()
@@ -75,11 +91,22 @@ class Runner:
         else:
             self._pending.settle_event(envelope, outcome, handled, lane.session if lane.changed else None)
 
+    def _end_claimed(self, envelope: Envelope, outcome: int, handled: int, claims: Claims) -> None:
+        """Say what becomes of a message of no connection: nobody else does."""
+        if outcome == AGAIN:
+            claims.again(envelope, _again(envelope, handled))
+        elif self._is_poison:
+            claims.set_aside(envelope, self._fault)
+        elif outcome == RAISED and claims.is_kept(envelope):
+            self._pending.discard()
+            claims.failed(envelope, self._fault)
+
     def _decoded(self, envelope: Envelope) -> list[dict[str, Any]]:
         try:
             content = codec.decode(envelope.content)
         except codec.DecodeError as error:
             self._layer.losses.count("undecodable", f"a message on {envelope.target!r} cannot be decoded: {error}")
+            self._is_poison, self._fault = True, f"it cannot be decoded: {error}"
             return []
         return content if type(content) is list else [content]
 
@@ -88,19 +115,22 @@ class Runner:
             message = Message(content, envelope.target, self._layer, lane, envelope.attempt)
             found = self._router.find(message)
             if found is None:
-                return self._unrouted(message)
+                return self._unrouted(message, envelope)
             if not found.route.ordered and not self._settled:
                 self._settle_early(envelope)
             if self._callback is not None:
                 self._callback(envelope.target, message)
             return self._traced_call(found, message) if self._trace else self._call(found, message)
-        except Exception:  # a fault of the callback, of a signal's receiver or of ours: the lane goes on all the same
+        except Exception as error:  # a fault of the callback, of a signal's receiver or of ours: the lane goes on
             logger.exception("a message on %s could not be handled", envelope.target)
+            self._fault = f"{type(error).__name__}: {error}"
             return RAISED
 
-    def _unrouted(self, message: Message) -> int:
+    def _unrouted(self, message: Message, envelope: Envelope) -> int:
         tried = "; ".join(self._router.tried(message)) or "none"
-        logger.error("no consumer for a message on %s. Routes: %s", message.channel_name, tried)
+        self._is_poison, self._fault = True, f"no consumer for it. Routes: {tried}"
+        if self._claims is None or envelope.owner:
+            logger.error("no consumer for a message on %s. Routes: %s", message.channel_name, tried)
         return UNROUTED
 
     def _settle_early(self, envelope: Envelope) -> None:
@@ -122,17 +152,23 @@ class Runner:
         self._pending.begin(route.name)
         try:
             self._boundary.call(route, message, found.kwargs)
-        except ConsumeLater:
-            return self._again(found, message)
-        except ResponseLater:
-            return UNDECIDED
-        except DenyConnection as denial:
-            return self._deny(found, message, denial)
-        except ChannelSocketException as action:
-            return self._act(found, message, action)
-        except BaseException:  # noqa: BLE001 - whatever a consumer raises ends its call, never the thread of its slot
-            return self._raised(found, message)
+        except BaseException as error:  # noqa: BLE001 - whatever a consumer raises ends its call, never its thread
+            return self._steered(error, found, message)
         return RETURNED if message.channel_name != CONNECT else self._decision(message)
+
+    def _steered(self, error: BaseException, found: Match, message: Message) -> int:
+        """Translate what a consumer has raised; called while it is being handled."""
+        match error:
+            case ConsumeLater():
+                return self._again(found, message)
+            case ResponseLater():
+                return UNDECIDED
+            case DenyConnection():
+                return self._deny(found, message, error)
+            case ChannelSocketException():
+                return self._act(found, message, error)
+        self._fault = f"{found.route.name} raised {type(error).__name__}: {error}"
+        return self._raised(found, message)
 
     def _decision(self, message: Message) -> int:
         """Return what it says of a connection that its connect consumer has returned."""
@@ -144,6 +180,10 @@ class Runner:
         self._pending.discard()
         if message.attempt < self._retries:
             return AGAIN
+        self._is_poison = True
+        self._fault = f"{found.route.name} asked for it {message.attempt} times again"
+        if self._claims is not None and message.reply_channel is None:
+            return RAISED
         logger.warning(
             "%s asked for a message %d times again; it is dropped: %.100r",
             found.route.name,

@@ -9,7 +9,7 @@ import platform
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -20,10 +20,12 @@ from channel_layers.exceptions import LayerDeclined, may_have_arrived
 from channel_layers.names import new_process_name
 from channel_layers.registry import HEARTBEAT_INTERVAL, Announcement
 from channel_layers.slot import Refused, Slot
+from channels.claims import Claims
 from channels.layers import ChannelLayerWrapper
 from channels.message import Message
 from channels.pending import Pending, Write
 from channels.postponed import Postponed
+from channels.reservation import Reservation
 from channels.runner import Runner, report_refused
 from channels.signals import worker_ready
 
@@ -43,7 +45,9 @@ class Worker:
     """Takes messages of the routed channels and runs their consumers, ``threads`` at a time.
 
     ``callback(channel, message)`` is called before each consumer. ``message_retries`` is how often a consumer may
-    ask for a message again. ``only_channels`` and ``exclude_channels`` are shell globs. ``trace`` logs each call.
+    ask for a message again. ``only_channels`` and ``exclude_channels`` are shell globs. ``reserve`` says how
+    many of the threads take nothing but what, as :class:`~channels.reservation.Reservation` does, which may raise
+    :exc:`ValueError`. ``trace`` logs each call.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class Worker:
         only_channels: Sequence[str] = (),
         exclude_channels: Sequence[str] = (),
         threads: int = 1,
+        reserve: Mapping[str, int] | None = None,
         trace: bool = False,
     ) -> None:
         self.channel_layer = channel_layer
@@ -68,7 +73,12 @@ class Worker:
         self.stopping = threading.Event()
         self.postponed = Postponed(self._write)
         self._watchdog = Watchdog()
-        self._slots = [WorkerSlot(self, self._watchdog) for _ in range(threads)]
+        router = channel_layer.router
+        self.retries = {channel: n for channel, n in router.retries.items() if channel in self.channels}
+        traffic = {channel: router.traffic[channel] for channel in self.channels}
+        self.reservation = Reservation(traffic, threads, reserve)
+        self.custody = channel_layer.open_custody()
+        self._slots = [WorkerSlot(self, self._watchdog, channels) for channels in self.reservation.channels]
         self._threads: list[threading.Thread] = []
 
     @property
@@ -97,8 +107,11 @@ class Worker:
         for thread in self._threads[-1:]:
             thread.join(_left(deadline))
         self.postponed.close()
+        has_finished = not any(thread.is_alive() for thread in self._threads)
+        if has_finished:  # else the end of the process ends its claims
+            self.custody.close()
         self._withdraw()
-        return not any(thread.is_alive() for thread in self._threads)
+        return has_finished
 
     def _write(self, envelope: Envelope) -> None:
         """Send what is sent on behalf of no running consumer."""
@@ -134,6 +147,7 @@ class Worker:
             host=platform.node(),
             pid=os.getpid(),
             code=self.code,
+            kept=tuple(self.retries),
         )
         try:
             self.channel_layer.announce(announcement)
@@ -160,14 +174,14 @@ def readable_channels(layer: ChannelLayerWrapper) -> list[str]:
 class WorkerSlot:
     """One loop: fetch, run, settle."""
 
-    def __init__(self, worker: Worker, watchdog: Watchdog) -> None:
+    def __init__(self, worker: Worker, watchdog: Watchdog, channels: Sequence[str]) -> None:
         self._worker = worker
         self._watchdog = watchdog
         self._layer = layer = worker.channel_layer.channel_layer
         self._pending = Pending(layer, partial(report_refused, layer))
-        self._slot: Slot = worker.channel_layer.open_slot()
-        self._wants = dict.fromkeys(worker.channels, 1)
-        self._averages = dict.fromkeys(worker.channels, BUDGET)
+        self._slot: Slot = worker.channel_layer.open_slot(worker.retries)
+        self._wants = dict.fromkeys(channels, 1)
+        self._averages = dict.fromkeys(channels, BUDGET)
         self._remaining: deque[Envelope] = deque()
         self.started = 0.0
         """When what was taken together began to run, on the clock of :func:`time.perf_counter`; 0 while it waits."""
@@ -175,7 +189,7 @@ class WorkerSlot:
 
     def run(self) -> None:
         """Fetch, run and settle until the worker stops. Nothing that a consumer does ends this loop."""
-        runner = Runner(self._worker, self._pending)
+        runner = Runner(self._worker, self._pending, self._claims())
         worker_ready.send(sender=self._worker)
         try:
             while not self._worker.stopping.is_set() or self._remaining:
@@ -185,6 +199,18 @@ class WorkerSlot:
         finally:
             self._slot.close()
             connections.close_all()
+
+    def _claims(self) -> Claims:
+        worker = self._worker
+        return Claims(
+            self._layer,
+            self._slot,
+            self._pending,
+            custody=worker.custody,
+            postponed=worker.postponed,
+            retries=worker.retries,
+            stopping=worker.stopping,
+        )
 
     def interrupt(self) -> None:
         """Stop waiting for messages."""

@@ -250,3 +250,66 @@ def test_ping_without_workers(use: Use) -> None:
     use(layer_of(layer=Crossing())).announce(SERVER)
     with pytest.raises(CommandError, match=r"no worker is alive on the channel layer .*: manage\.py runworker$"):
         run("ping")
+
+
+# -- what was set aside ------------------------------------------------------------------------------------------------
+
+
+def set_aside(layer: ChannelLayerWrapper, *channels: str) -> list[str]:
+    """Set a message of each channel aside, and return their keys."""
+    for channel in channels:
+        layer.send(channel, {"n": 1})
+        with layer.open_slot({channel: 0}) as slot:
+            slot.take({channel: 1}, 1, timeout=0)
+    return [letter.key for letter in layer.dead_letters()]
+
+
+def test_nothing_is_set_aside(use: Use) -> None:
+    """A sentence, not an empty table."""
+    use(layer_of(layer=Crossing()))
+    assert run("dead")[0] == "Nothing is set aside.\n"
+
+
+def test_what_was_set_aside_is_listed(use: Use) -> None:
+    """With why; contents only where they are asked for."""
+    layer = use(layer_of(layer=Crossing(clock=lambda: NOW)))
+    keys = set_aside(layer, "jobs", "thumbnails")
+    text = run("dead")[0]
+    assert text.splitlines()[0].split() == ["key", "channel", "age", "runs", "reason"]
+    assert text.splitlines()[1].split()[:4] == [keys[0], "jobs", "0.0", "1"]
+    assert "the processes that had taken it have ended" in text
+    (row,) = json.loads(run("dead", "--json", "--channel", "thumbnails")[0])
+    assert (row["channel"], row["content"]) == ("thumbnails", {"n": 1})
+
+
+def test_what_was_set_aside_can_be_sent_again_or_dropped(use: Use) -> None:
+    """All, those of a channel, or those that are named."""
+    layer = use(layer_of(layer=Crossing()))
+    keys = set_aside(layer, "jobs", "jobs", "thumbnails")
+    assert run("dead", keys[0], "--resend")[0] == "1 message sent again.\n"
+    assert taken(layer, "jobs") == [{"n": 1}]
+    assert run("dead", "--drop", "--channel", "thumbnails")[0] == "1 message dropped.\n"
+    assert run("dead", "--resend")[0] == "1 message sent again.\n"
+    with pytest.raises(CommandError, match=f"has the key {keys[0]}; see channels dead"):
+        run("dead", keys[0])
+
+
+def test_a_full_queue_is_said(use: Use) -> None:
+    """With how many went before."""
+    layer = use(layer_of(layer=Crossing(capacity=1)))
+    set_aside(layer, "jobs", "jobs")
+    with pytest.raises(CommandError, match=r"^1 message sent again, then: channel 'jobs' is full"):
+        run("dead", "--resend")
+
+
+def test_long_reasons_are_cut_in_the_list(use: Use) -> None:
+    """The whole is in the JSON."""
+    layer = use(layer_of(layer=Crossing()))
+    layer.send("jobs", {})
+    custody = layer.open_custody()
+    with layer.open_slot() as slot:
+        (held,) = slot.take({"jobs": 1}, 1, timeout=0)
+        slot.hand_over([held], custody)
+    custody.bury(held, "why " * 50)
+    assert run("dead")[0].splitlines()[1].endswith("why …")
+    assert json.loads(run("dead", "--json")[0])[0]["reason"] == "why " * 50

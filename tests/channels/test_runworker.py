@@ -127,6 +127,10 @@ def test_signal_ends_it_when_what_was_taken_is_done() -> None:
     assert lines == [
         f"Channel layer {layer}, process {os.getpid()}, 1 slot.",
         "Channels: http.request, websocket.connect, websocket.receive, work.",
+        (
+            "With one slot none can be reserved: HTTP and WebSockets wait while 'work' is worked on. "
+            "Use --threads 2 or more."
+        ),
         "Stopping: what was taken is finished, nothing more is taken.",
         "Stopped.",
     ]

@@ -369,7 +369,7 @@ def test_sends_of_a_transaction_wait(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
     layer = layer_of(route(RECEIVE, transactional), route("probe", probe))
     socket, other = Socket(layer), Socket(layer)
-    with working(layer, threads=2):
+    with working(layer, threads=2, reserve={}):
         send(layer, socket.event())
         assert texts(socket.wait_for(1)) == ["before"]
         # When the second probe arrives, the watchdog has passed both slots once more since the first.

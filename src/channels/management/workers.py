@@ -19,6 +19,7 @@ from channels.handler import ViewConsumer
 from channels.layers import ChannelLayerWrapper
 from channels.processes.commands import common_options
 from channels.processes.workers import STOP_TIMEOUT, WorkerOptions
+from channels.reservation import parse
 from channels.staticfiles import WHITENOISE, StaticFilesConsumer
 from channels.worker import Worker, readable_channels
 
@@ -30,6 +31,14 @@ def add_worker_options(parser: CommandParser) -> None:
     _add_channels(parser, "--only-channels", "Take messages of matching channels only; may be given several times.")
     _add_channels(parser, "--exclude-channels", "Take no messages of matching channels; may be given several times.")
     parser.add_argument("--threads", type=int, default=1, help="Consumers that may run at the same time (1).")
+    parser.add_argument(
+        "--reserve",
+        action="append",
+        default=[],
+        metavar="[WHAT=]N",
+        help="Keep N threads free for foreground (HTTP and WebSockets, the default), http, websocket or background. "
+        "May be given several times. Without it, background work never takes the last of several threads.",
+    )
     parser.add_argument(
         "--stop-timeout",
         type=float,
@@ -77,6 +86,7 @@ def worker_options(options: Mapping[str, Any], as_called: bool) -> WorkerOptions
         layer=options.get("layer", WorkerOptions.layer),
         processes=options["processes"] or 1,
         threads=options["threads"],
+        reserve=options["reserve"],
         only_channels=options["only_channels"],
         exclude_channels=options["exclude_channels"],
         stop_timeout=options["stop_timeout"],
@@ -99,13 +109,17 @@ def make_worker(layer: ChannelLayerWrapper, options: Mapping[str, Any]) -> Worke
         layer.router.check_default(http_consumer=http_consumer(options.get("http_consumer")))
     except (ImproperlyConfigured, TypeError, ValueError) as error:
         raise CommandError(f"CHANNEL_LAYERS[{layer.alias!r}]['ROUTING']: {error}") from error
-    worker = Worker(
-        layer,
-        only_channels=options["only_channels"],
-        exclude_channels=options["exclude_channels"],
-        threads=options["threads"],
-        trace=options["verbosity"] > 1,
-    )
+    try:
+        worker = Worker(
+            layer,
+            only_channels=options["only_channels"],
+            exclude_channels=options["exclude_channels"],
+            threads=options["threads"],
+            reserve=parse(options["reserve"]) if options["reserve"] else None,
+            trace=options["verbosity"] > 1,
+        )
+    except ValueError as error:
+        raise CommandError(str(error)) from error
     if not worker.channels:
         known = ", ".join(readable_channels(layer))
         raise CommandError(f"--only-channels and --exclude-channels leave no channel; there are: {known}")

@@ -55,6 +55,8 @@ class WorkerProcess:
         worker.start()
         self._say(f"Channel layer {worker.channel_layer}, process {os.getpid()}, {worker.slots_text}.")
         self._say(f"Channels: {', '.join(worker.channels)}.")
+        if worker.reservation.text:
+            self._say(worker.reservation.text)
         started()
         signals.wait()
         self._say("Stopping: what was taken is finished, nothing more is taken.")

@@ -35,6 +35,7 @@ class WorkerOptions:
     layer: str = DEFAULT_CHANNEL_LAYER
     processes: int = 1
     threads: int = 1
+    reserve: Sequence[str] = ()
     only_channels: Sequence[str] = ()
     exclude_channels: Sequence[str] = ()
     stop_timeout: float = STOP_TIMEOUT
@@ -59,6 +60,7 @@ class WorkerOptions:
             "--http-consumer": self.http_consumer,
         }
         words = [f"{option}={value}" for option, value in options.items() if value is not None]
+        words += [f"--reserve={word}" for word in self.reserve]
         words += [f"--only-channels={channel}" for channel in self.only_channels]
         words += [f"--exclude-channels={channel}" for channel in self.exclude_channels]
         words += [f"--born={time.time()}"] * self.reload + ["--skip-checks"] * (not is_new)

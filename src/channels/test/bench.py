@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import Context
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -143,6 +144,6 @@ class Bench:
 class Held(Postponed):
     """Hands on what a consumer wants again later, without a thread that waits."""
 
-    def add(self, envelope: Envelope) -> None:
+    def add(self, envelope: Envelope, write: Callable[[Envelope], object] | None = None) -> None:
         """Hand on ``envelope``."""
         self._write(envelope)

@@ -1,10 +1,10 @@
-"""What happens on a channel layer, seen from outside: who is there, does a message arrive, how long does it take."""
+"""What happens on a channel layer, seen from outside: who is there, what was set aside, does a message arrive."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -16,7 +16,9 @@ from channel_layers.exceptions import ChannelFull, InvalidContent, InvalidName, 
 from channel_layers.registry import Announcement
 from channel_layers.suggestions import did_you_mean
 from channels.layers import ChannelLayerWrapper
+from channels.management import dead_letters
 from channels.management.layer import add_layer_option, shared_layer
+from channels.management.tables import table
 
 COUNT: Final = 3
 TIMEOUT: Final = 5.0
@@ -26,14 +28,14 @@ COLUMNS: Final = ("role", "pid", "host", "slots", "connections", "age", "channel
 
 
 class Command(BaseCommand):
-    """``status``, ``send`` and ``ping``."""
+    """``status``, ``send``, ``ping`` and ``dead``."""
 
-    help = "Shows the processes on a channel layer, sends a message, or measures round trips through workers."
+    help = "Shows the processes on a channel layer, sends a message, measures round trips, or lists what was set aside."
     requires_system_checks = ()  # it is there to find out what is wrong
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the three subcommands and their options."""
-        commands = parser.add_subparsers(dest="subcommand", required=True, metavar="status | send | ping")
+        """Add the subcommands and their options."""
+        commands = parser.add_subparsers(dest="subcommand", required=True, metavar="status | send | ping | dead")
         status = commands.add_parser("status", help="Lists the processes that are alive.")
         status.add_argument("--json", action="store_true", dest="as_json", help="Print JSON.")
         send = commands.add_parser("send", help="Sends one message to a channel.")
@@ -49,13 +51,17 @@ class Command(BaseCommand):
             metavar="SECONDS",
             help=f"How long to wait for an answer ({TIMEOUT:g}).",
         )
-        for each in (status, send, ping):
+        dead = commands.add_parser("dead", help="Lists messages that were set aside, sends them again or drops them.")
+        dead_letters.add_arguments(dead)
+        for each in (status, send, ping, dead):
             add_layer_option(each)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Do what the subcommand says; raise :exc:`CommandError` if the layer or the workers do not answer."""
         layer = shared_layer(options["layer"])
-        subcommand = {"status": self._status, "send": self._send, "ping": self._ping}[options["subcommand"]]
+        subcommand = {"status": self._status, "send": self._send, "ping": self._ping, "dead": self._dead}[
+            options["subcommand"]
+        ]
         try:
             subcommand(layer, options)
         except OSError as error:
@@ -68,7 +74,7 @@ class Command(BaseCommand):
         if options["as_json"]:
             self.stdout.write(json.dumps(found, indent=2))
         elif found:
-            self.stdout.write(table(found))
+            self.stdout.write(table(COLUMNS, found))
         else:
             self.stdout.write(f"No process is alive on the channel layer {layer}.")
 
@@ -85,6 +91,9 @@ class Command(BaseCommand):
         if channel not in read and "!" not in channel and "?" not in channel:
             hint = did_you_mean(channel, read)
             self.stderr.write(f"No worker reads {channel!r} now; the message waits for {layer.expiry:g} s.{hint}")
+
+    def _dead(self, layer: ChannelLayerWrapper, options: Mapping[str, Any]) -> None:
+        self.stdout.write(dead_letters.outcome(layer, options))
 
     def _ping(self, layer: ChannelLayerWrapper, options: Mapping[str, Any]) -> None:
         if options["count"] < 1:
@@ -161,14 +170,3 @@ def described(process: Announcement, now: float) -> dict[str, Any]:
         "age": round(max(0.0, now - process.time), 1),
         "channels": list(process.channels),
     }
-
-
-def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return ``rows`` as text in columns, below their names."""
-    cells = [list(COLUMNS), *([_cell(row[name]) for name in COLUMNS] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in cells)
-
-
-def _cell(value: object) -> str:
-    return ", ".join(value) if isinstance(value, list) else str(value)
