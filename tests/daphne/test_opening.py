@@ -651,6 +651,6 @@ async def test_room_in_the_lanes_is_no_room_for_early_bytes() -> None:
 async def test_the_session_of_the_connect_goes_to_the_next_events() -> None:
     """What the connect consumer stored is there for the first receive."""
     async with serving(reads=SOCKETS) as rig:
-        socket = await rig.open(session=b"signed")
+        socket = await rig.open(session=b"1:signed")
         socket.say("hello")
-        assert (await rig.job(RECEIVE)).envelope.session == b"signed"
+        assert (await rig.job(RECEIVE)).envelope.session == b"1:signed"

@@ -15,6 +15,7 @@ from channel_layers.conformance.bodies import BodyConformance
 from channel_layers.conformance.contents import ContentConformance
 from channel_layers.conformance.groups import GroupConformance
 from channel_layers.conformance.inboxes import InboxConformance
+from channel_layers.conformance.notes import NoteConformance
 from channel_layers.conformance.queues import QueueConformance
 from channel_layers.conformance.registry import RegistryConformance
 from channel_layers.conformance.slots import SlotConformance
@@ -30,6 +31,7 @@ class LayerConformance(
     GroupConformance,
     SlotConformance,
     BodyConformance,
+    NoteConformance,
     RegistryConformance,
     TwinConformance,
 ):

@@ -56,6 +56,10 @@ class Keys:
         """String: an entry too long to be in the stream itself."""
         return f"{self.stream(inbox)}entry:{key}"
 
+    def notes(self, inbox: str) -> str:
+        """Hash: name and key of a connection of ``inbox`` -> what is kept of it."""
+        return self.stream(inbox) + "notes"
+
     def body(self, channel: str) -> str:
         """List: how many bytes of a body were fetched, one token for each piece."""
         return f"{self.prefix}{{body:{channel}}}"
