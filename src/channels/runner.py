@@ -12,12 +12,14 @@ from django.core.signals import got_request_exception
 from channel_layers import codec
 from channel_layers.base import BaseChannelLayer
 from channel_layers.envelope import AGAIN, EVENT, RAISED, RETURNED, UNDECIDED, UNROUTED, Envelope, done, next_attempt
+from channel_layers.notes import EXTENSION, SESSION
 from channel_layers.slot import Refused
 from channels import conf
 from channels.boundary import Boundary
 from channels.exceptions import ChannelSocketException, ConsumeLater, DenyConnection, ResponseLater
 from channels.layers import ChannelLayerWrapper
 from channels.message import LaneState, Message
+from channels.noted_session import count_lost
 from channels.pending import Pending
 from channels.routing import Match
 
@@ -59,10 +61,16 @@ class Runner:
         if self._settled or lane is None:
             self._pending.end()
             if lane is not None and lane.changed:
-                text = "a consumer of a route with ordered=False changed its channel_session: the lane had gone on"
-                self._layer.losses.count("session change lost", text)
+                self._keep_session(envelope.owner, lane.session or b"")
         else:
             self._pending.settle_event(envelope, outcome, handled, lane.session if lane.changed else None)
+
+    def _keep_session(self, channel: str, session: bytes) -> None:
+        """Keep what a consumer of an unordered route has changed, unless its lane has gone on to something newer."""
+        if EXTENSION not in self._layer.extensions:
+            count_lost(self._layer, channel, "its route has ordered=False, and its layer keeps no copy of sessions")
+        elif not self._layer.keep_note(channel, SESSION, session):
+            count_lost(self._layer, channel, "its route has ordered=False, and another consumer changed it meanwhile")
 
     def _decoded(self, envelope: Envelope) -> list[dict[str, Any]]:
         try:

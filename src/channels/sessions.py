@@ -1,7 +1,8 @@
 """Sessions for consumers: that of the connection, and that of the browser behind it.
 
-The session of a connection rides along with its messages (:mod:`channels.lane_session`), unless
-``CHANNEL_SESSION_ENGINE`` names an engine of Django that is to keep it. That of the browser is in ``SESSION_ENGINE``.
+The session of a connection rides along with its messages (:mod:`channels.lane_session`), and the layer keeps a copy for
+messages that came another way (:mod:`channels.noted_session`), unless ``CHANNEL_SESSION_ENGINE`` names an engine of
+Django that is to keep it. That of the browser is in ``SESSION_ENGINE``.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.signals import setting_changed
 
+from channel_layers.notes import EXTENSION
 from channels.decorators import C, Scope, around
 from channels.lane_session import ChannelSession
 from channels.message import Message
+from channels.noted_session import NotedSession
 from channels.request import AsgiRequest
 from channels.session_engines import http_store, reply_channel_store
 
@@ -33,8 +36,9 @@ def channel_session(consumer: C) -> C:
     """Give a consumer ``message.channel_session``, the session of the connection that the message came from.
 
     It is a :class:`~django.contrib.sessions.backends.base.SessionBase`; what was changed is saved when the consumer
-    ends, also by an exception. Raises :exc:`ValueError` for a message without reply channel, and for one that
-    did not come from the interface server that holds the connection, unless ``CHANNEL_SESSION_ENGINE`` is set.
+    ends, also by an exception. Raises :exc:`ValueError` for a message without reply channel, and for one that did not
+    come from the interface server that holds the connection where neither the layer keeps notes nor
+    ``CHANNEL_SESSION_ENGINE`` is set.
     """
     return around(consumer, _ChannelScope())
 
@@ -142,13 +146,15 @@ def _channel_session_of(message: Message) -> SessionBase:
         raise ValueError(f"the message on {message.channel_name!r} has no reply channel, so it has no channel session")
     if _channel_engine():
         return session_for_reply_channel(channel)
-    if message.lane is None:
-        raise ValueError(
-            f"the message on {message.channel_name!r} was sent by a process that does not hold the connection "
-            f"{channel!r} and came without its channel session: send what the consumer needs in the message, or set "
-            "CHANNEL_SESSION_ENGINE"
-        )
-    return ChannelSession(channel, message.lane, message.channel_layer)
+    if message.lane is not None:
+        return ChannelSession(channel, message.lane, message.channel_layer)
+    if EXTENSION in message.channel_layer.extensions:
+        return NotedSession(channel, message.channel_layer)
+    raise ValueError(
+        f"the message on {message.channel_name!r} was sent by a process that does not hold the connection {channel!r}, "
+        "and its layer keeps no copy of the channel session: send what the consumer needs in the message, or set "
+        "CHANNEL_SESSION_ENGINE"
+    )
 
 
 def _http_session_of(message: Message) -> SessionBase | None:
