@@ -27,6 +27,7 @@ from channel_layers.notes import EXTENSION
 from channel_layers.receiver import Received, Receiver
 from channel_layers.registry import Announcement
 from channel_layers.slot import Refused, Slot
+from channel_layers.turns import Outcome, Step
 
 logger = logging.getLogger("channel_layers")
 
@@ -272,6 +273,17 @@ class BaseChannelLayer(ABC):
     async def akeep_note(self, channel: str, name: str, data: bytes) -> bool:
         """As :meth:`keep_note`."""
         return not await self.awrite([self._note(channel, name, data)])
+
+    def turn(self, step: Step) -> Outcome:
+        """Do one step in the order of a connection's messages; those whose turn it is then are sent to their queues.
+
+        Layers without the extension ``turns`` raise :exc:`NotImplementedError`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} keeps no turns")
+
+    async def aturn(self, step: Step) -> Outcome:
+        """As :meth:`turn`."""
+        return await asyncio.to_thread(self.turn, step)
 
     @abstractmethod
     def find_lost(self, envelopes: Sequence[Envelope]) -> list[Envelope]:

@@ -135,3 +135,8 @@ def note_name(envelope: Envelope) -> str | None:
 def announced(envelope: Envelope) -> Envelope:
     """Return what the holder of a connection hears of a NOTE: its session alone in full, the rest by its name."""
     return envelope if envelope.content == SESSION.encode() else structs.replace(envelope, session=None)
+
+
+def queued_again(envelope: Envelope) -> Envelope:
+    """Return a message that was held as it goes to its queue again, which must not refuse it now."""
+    return structs.replace(envelope, kind=EVENT)

@@ -19,6 +19,7 @@ from channel_layers.conformance.notes import NoteConformance
 from channel_layers.conformance.queues import QueueConformance
 from channel_layers.conformance.registry import RegistryConformance
 from channel_layers.conformance.slots import SlotConformance
+from channel_layers.conformance.turns import TurnConformance
 from channel_layers.conformance.twins import TwinConformance
 
 __all__ = ["LayerConformance"]
@@ -32,6 +33,7 @@ class LayerConformance(
     SlotConformance,
     BodyConformance,
     NoteConformance,
+    TurnConformance,
     RegistryConformance,
     TwinConformance,
 ):

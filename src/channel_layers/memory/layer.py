@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final
 
 from msgspec import structs
 
-from channel_layers import names, notes
+from channel_layers import names, notes, turns
 from channel_layers.base import BaseChannelLayer, Written, outdated
 from channel_layers.envelope import (
     GROUP,
@@ -27,14 +27,17 @@ from channel_layers.envelope import (
     announced,
     done,
     note_name,
+    queued_again,
 )
 from channel_layers.exceptions import ChannelFull
 from channel_layers.memory.body import MemoryBody
 from channel_layers.memory.inbox import MemoryInbox
 from channel_layers.memory.queues import Queues
 from channel_layers.memory.slot import MemorySlot, Waiter
+from channel_layers.memory.turns import Turns
 from channel_layers.registry import Announcement, alive
 from channel_layers.slot import Refused
+from channel_layers.turns import Outcome, Step
 
 INBOX_CAPACITY: Final = 50_000
 """Entries of one inbox; a direct send then waits, a group send skips the inbox and marks the gap."""
@@ -50,7 +53,7 @@ class MemoryChannelLayer(BaseChannelLayer):
     """
 
     crosses_processes: ClassVar[bool] = False
-    extensions: ClassVar[list[str]] = [*BaseChannelLayer.extensions, notes.EXTENSION]
+    extensions: ClassVar[list[str]] = [*BaseChannelLayer.extensions, notes.EXTENSION, turns.EXTENSION]
 
     def __init__(
         self, *, inbox_capacity: int = INBOX_CAPACITY, send_timeout: float = SEND_TIMEOUT, **options: Any
@@ -63,6 +66,7 @@ class MemoryChannelLayer(BaseChannelLayer):
         self.inboxes: dict[str, MemoryInbox] = {}
         self.groups: dict[str, dict[str, float]] = {}
         self.bodies: dict[str, MemoryBody] = {}
+        self.turns = Turns(self.clock)
         self.waiters: dict[MemorySlot, Waiter] = {}
         self.slots: set[MemorySlot] = set()
         self._processes: dict[str, Announcement] = {}
@@ -148,6 +152,18 @@ class MemoryChannelLayer(BaseChannelLayer):
         """As :meth:`read_note`."""
         return self.read_note(channel, name)
 
+    def turn(self, step: Step) -> Outcome:
+        """Do one step in the order of a connection's messages."""
+        with self.lock:
+            outcome, due = self.turns.take(step)
+        if due:
+            self.write([queued_again(envelope) for envelope in due])
+        return outcome
+
+    async def aturn(self, step: Step) -> Outcome:
+        """As :meth:`turn`."""
+        return self.turn(step)
+
     def group_channels(self, group: str) -> list[str]:
         """Return the members of ``group``, those whose joins wait in an inbox included."""
         with self.lock:
@@ -179,6 +195,7 @@ class MemoryChannelLayer(BaseChannelLayer):
         with self.lock:
             self._processes[announcement.process] = announcement
             self.queues.expire()
+            self.turns.expire()
         self.losses.report()
 
     async def aannounce(self, announcement: Announcement) -> None:
@@ -221,6 +238,7 @@ class MemoryChannelLayer(BaseChannelLayer):
         with self.lock:
             self.queues.clear()
             self.groups.clear()
+            self.turns.clear()
             for inbox in self.inboxes.values():
                 inbox.clear()
                 inbox.notes.clear()

@@ -64,6 +64,11 @@ class Keys:
         """List: how many bytes of a body were fetched, one token for each piece."""
         return f"{self.prefix}{{body:{channel}}}"
 
+    def turns(self, channel: str) -> tuple[str, str, str]:
+        """Hash: whose turn it is among the messages of a connection; and what is held: its orders, its messages."""
+        state = f"{self.prefix}{{turns:{channel}}}"
+        return state, state + "orders", state + "messages"
+
     def group(self, group: str) -> str:
         """Hash: queues and inboxes that ``group`` reaches -> when that was last registered."""
         return f"{self.prefix}{{group:{group}}}"

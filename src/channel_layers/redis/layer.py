@@ -11,7 +11,7 @@ from itertools import count
 from typing import Any, ClassVar, Final
 from weakref import WeakSet
 
-from channel_layers import names, notes
+from channel_layers import names, notes, turns
 from channel_layers.base import BaseChannelLayer, Written
 from channel_layers.envelope import Envelope, Piece
 from channel_layers.exceptions import LayerUnavailable
@@ -29,9 +29,11 @@ from channel_layers.redis.keys import Keys
 from channel_layers.redis.link import Link
 from channel_layers.redis.protocol import Replies, pack
 from channel_layers.redis.slot import RedisSlot
+from channel_layers.redis.turns import turning
 from channel_layers.redis.writer import Writer, note_field
 from channel_layers.registry import Announcement
 from channel_layers.slot import Refused
+from channel_layers.turns import Outcome, Step
 
 logger = logging.getLogger("channel_layers")
 
@@ -55,7 +57,7 @@ class RedisChannelLayer(BaseChannelLayer):
     lost. Nothing is sent twice: what was sent when the connection broke may have arrived.
     """
 
-    extensions: ClassVar[list[str]] = [*BaseChannelLayer.extensions, notes.EXTENSION]
+    extensions: ClassVar[list[str]] = [*BaseChannelLayer.extensions, notes.EXTENSION, turns.EXTENSION]
 
     def __init__(
         self,
@@ -134,6 +136,14 @@ class RedisChannelLayer(BaseChannelLayer):
     async def aread_note(self, channel: str, name: str) -> bytes | None:
         """As :meth:`read_note`."""
         return await self.connections.arun(self._reading_note(channel, name))
+
+    def turn(self, step: Step) -> Outcome:
+        """Do one step in the order of a connection's messages."""
+        return self.connections.run(turning(step, self))
+
+    async def aturn(self, step: Step) -> Outcome:
+        """As :meth:`turn`."""
+        return await self.connections.arun(turning(step, self))
 
     def group_channels(self, group: str) -> list[str]:
         """Return the members of ``group``, asked of the processes that hold them."""
