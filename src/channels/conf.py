@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
 
 from channels.suggestions import did_you_mean
 
@@ -15,7 +17,7 @@ ACCEPT_ON_RETURN: Final = "return"
 ACCEPT_EXPLICITLY: Final = "explicit"
 """A connect consumer has to send ``{"accept": True}``, as in 1.1.8."""
 
-DEFAULTS: Final[Mapping[str, Any]] = {"ACCEPT": ACCEPT_ON_RETURN}
+DEFAULTS: Final[Mapping[str, Any]] = {"ACCEPT": ACCEPT_ON_RETURN, "ORDER_TIMEOUT": 5.0}
 
 SERVER_KEYS: Final = (
     "BODY_TIMEOUT",
@@ -76,12 +78,21 @@ def faults() -> list[str]:
     accept = given.get("ACCEPT", ACCEPT_ON_RETURN)
     if accept not in (ACCEPT_ON_RETURN, ACCEPT_EXPLICITLY):
         found.append(f"CHANNELS['ACCEPT'] is {ACCEPT_ON_RETURN!r} or {ACCEPT_EXPLICITLY!r}, not {accept!r}")
+    timeout = given.get("ORDER_TIMEOUT", 1.0)
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+        found.append(f"CHANNELS['ORDER_TIMEOUT'] is a positive number of seconds, not {timeout!r}")
     return found
 
 
 def accepts_on_return() -> bool:
     """Return whether a connect consumer that returns has accepted."""
     return bool(_checked().get("ACCEPT", ACCEPT_ON_RETURN) == ACCEPT_ON_RETURN)
+
+
+@cache
+def order_timeout() -> float:
+    """Return how many seconds ``enforce_ordering`` waits for a message that is missing."""
+    return float(_checked().get("ORDER_TIMEOUT", DEFAULTS["ORDER_TIMEOUT"]))
 
 
 def server_options() -> dict[str, Any]:
@@ -104,3 +115,10 @@ def _checked() -> Mapping[str, Any]:
         raise ImproperlyConfigured(fault)
     given: Mapping[str, Any] = getattr(settings, "CHANNELS", {})
     return given
+
+
+def _forget(**kwargs: object) -> None:
+    order_timeout.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="channels.conf")

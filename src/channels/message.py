@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
     from django.contrib.sessions.backends.base import SessionBase
 
+    from channels.ordering import Turn
+
 
 class LaneState:
     """The connection session of a lane while a worker has one of its events: signed bytes, or ``None`` for none."""
@@ -38,6 +40,8 @@ class Message:
     channel_session: SessionBase
     http_session: SessionBase | None
     user: AbstractBaseUser | AnonymousUser
+    turn: Turn | None = None
+    """The turn of a message without a lane, while its consumer runs; see :mod:`channels.ordering`."""
 
     def __init__(
         self,

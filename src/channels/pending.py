@@ -6,6 +6,7 @@ hold back what it and those before it have sent: after a few milliseconds the wo
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
@@ -113,6 +114,17 @@ class Pending:
             refused = self._flush(envelope)
         for refusal in refused:
             self._report(refusal)
+
+    def flush(self) -> None:
+        """Write what was gathered so far now."""
+        with self.lock:
+            refused = self._flush(None)
+        for refusal in refused:
+            self._report(refusal)
+
+    async def aflush(self) -> None:
+        """As :meth:`flush`, in a thread: the lock may be held by the watchdog."""
+        await asyncio.to_thread(self.flush)
 
     def settle(self, write: Write) -> None:
         """Write everything with ``write``, the slot's own, which ends its claims."""

@@ -8,7 +8,7 @@ Django that is to keep it. That of the browser is in ``SESSION_ENGINE``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import overload
 
 from django.conf import settings
@@ -20,6 +20,7 @@ from channels.decorators import C, Scope, around
 from channels.lane_session import ChannelSession
 from channels.message import Message
 from channels.noted_session import NotedSession
+from channels.ordering import OrderScope
 from channels.request import AsgiRequest
 from channels.session_engines import http_store, reply_channel_store
 
@@ -68,13 +69,13 @@ def enforce_ordering(consumer: None = None, slight: bool = False) -> Callable[[C
 def enforce_ordering(consumer: C | None = None, slight: bool = False) -> C | Callable[[C], C]:
     """Run consumers of one connection in the order of its messages, with ``message.channel_session``.
 
-    The interface server keeps that order already, so this only raises :exc:`ValueError` for messages it cannot speak
-    for: those without ``order``, and those that do not come from the server that holds the connection. ``slight``,
-    which lets messages after the first overtake each other, is accepted and nothing is loosened.
+    The interface server keeps that order for what it sends. A message that came another way waits in the layer, up to
+    ``CHANNELS["ORDER_TIMEOUT"]`` seconds, until those before it were handled; with ``slight`` only until the first was.
+    Raises :exc:`ValueError` for a message without ``order``, and for one whose ``order`` is no number from 0 on.
     """
     if consumer is None:
-        return enforce_ordering
-    return around(channel_session(consumer), _OrderScope())
+        return partial(enforce_ordering, slight=slight)
+    return around(channel_session(consumer), OrderScope(slight, _ensured))
 
 
 def session_for_reply_channel(name: str) -> SessionBase:
@@ -87,8 +88,7 @@ def session_for_reply_channel(name: str) -> SessionBase:
 
 class _ChannelScope(Scope):
     def enter(self, message: Message) -> None:
-        if not hasattr(message, "channel_session"):
-            message.channel_session = _channel_session_of(message)
+        _ensured(message)
 
     def leave(self, message: Message, error: BaseException | None) -> None:
         if message.channel_session.modified:
@@ -128,16 +128,10 @@ class _RehydrationScope(Scope):
         self.enter(message)
 
 
-class _OrderScope(Scope):
-    def enter(self, message: Message) -> None:
-        name = message.channel_name
-        if "order" not in message.content:
-            raise ValueError(f"the message on {name!r} has no 'order': enforce_ordering is for events of a connection")
-        if message.lane is None:
-            raise ValueError(
-                f"the message on {name!r} was sent by a process that does not hold its connection, so its order "
-                "cannot be enforced: send from one consumer, one message after another"
-            )
+def _ensured(message: Message) -> SessionBase:
+    if not hasattr(message, "channel_session"):
+        message.channel_session = _channel_session_of(message)
+    return message.channel_session
 
 
 def _channel_session_of(message: Message) -> SessionBase:
