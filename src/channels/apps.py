@@ -6,11 +6,11 @@ from django.apps import AppConfig
 from django.core.checks import register
 from django.core.management import get_commands
 
-from channels import checks
+from channels import checks, logins
 
 
 class ChannelsConfig(AppConfig):
-    """Registers the system checks and takes over ``runserver``."""
+    """Registers the system checks, takes over ``runserver``, and closes sockets whose login ends."""
 
     name = "channels"
     verbose_name = "Channels"
@@ -21,6 +21,7 @@ class ChannelsConfig(AppConfig):
         register(checks.check_routing)
         register(checks.check_runserver)
         take_over_runserver()
+        logins.listen()
 
 
 def take_over_runserver() -> None:

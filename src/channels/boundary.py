@@ -41,6 +41,8 @@ class Boundary:
                 run_on_loop(route.consumer, message, kwargs, self._context.copy())
             else:
                 self._context.copy().run(route.consumer, message, **kwargs)
+            if "request" in message.__dict__:  # it was used
+                self._context.copy().run(message.request.finish)
         finally:
             if consumer_finished.receivers:
                 consumer_finished.send(self._sender)

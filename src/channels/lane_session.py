@@ -25,7 +25,7 @@ from channel_layers.notes import version_of
 
 if TYPE_CHECKING:
     from channels.channel import Layer
-    from channels.message import LaneState
+    from channels.lane_state import LaneState
 
 MAX_SIZE: Final = 4096
 """Bytes of a session as it travels, which it does with every message of its connection."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from channel_layers.notes import SESSION
 from channels.lane_session import ChannelSession
-from channels.message import LaneState
+from channels.lane_state import LaneState
 
 if TYPE_CHECKING:
     from channels.channel import Layer

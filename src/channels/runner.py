@@ -30,6 +30,8 @@ logger = logging.getLogger("django.channels")
 traces = logging.getLogger("django.channels.trace")
 
 CONNECT: Final = "websocket.connect"
+SECRET_KEYS: Final = frozenset(("headers", "query_string"))
+"""Keys of a message that stay out of the log, because cookies and session keys are in them."""
 
 
 class Runner:
@@ -139,7 +141,7 @@ class Runner:
             "%s asked for a message %d times again; it is dropped: %.100r",
             found.route.name,
             message.attempt,
-            message.content,
+            {**message.content, **dict.fromkeys(message.content.keys() & SECRET_KEYS, "...")},
         )
         return RAISED
 

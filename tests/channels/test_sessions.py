@@ -229,7 +229,8 @@ def test_no_key_is_no_session(content: dict[str, Any], cached: None) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [{"path": 5}, {"query_string": b"session_key=\xff"}, {"headers": [b"cookie"]}, {"headers": 7}]
+    "content",
+    [{"path": 5, "headers": []}, {"query_string": b"session_key=\xff"}, {"headers": [b"cookie"]}, {"headers": 7}],
 )
 def test_message_unlike_a_request_is_an_error(content: dict[str, Any]) -> None:
     """What cannot be read as a request is refused, with the channel and the fault."""

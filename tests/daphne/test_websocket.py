@@ -175,6 +175,17 @@ async def test_a_session_kept_during_the_handshake_goes_with_the_next_event() ->
         assert (await rig.job(RECEIVE)).envelope.session == b"1:one"
 
 
+async def test_headers_that_come_too_late_are_counted() -> None:
+    """The response they are for was sent; those of a doubled accept are its own affair."""
+    async with serving() as rig:
+        socket = await rig.open()
+        rig.layer.send(socket.channel, {"headers": [(b"Set-Cookie", b"a=b")]})
+        rig.layer.send(socket.channel, {"accept": True, "headers": [(b"Set-Cookie", b"a=b")]})
+        await idle()
+        assert socket.frames() == []
+        assert rig.server.losses.counts == {"headers too late": 1}
+
+
 async def test_an_event_that_is_wanted_later_comes_again_after_a_growing_delay() -> None:
     """It is sent with its next attempt; neither new frames nor the end of the socket hasten it or pass it."""
     async with serving() as rig:
