@@ -43,15 +43,22 @@ class RunServer:
     """A running management command and all that it has printed, standard error included.
 
     ``lines`` grows while it runs; ``len(lines)`` is what :meth:`wait_for` and :meth:`matching` take as ``since``.
-    A subclass names another command of Python's.
+    What runs ``beside`` another one prints into the same lines. A subclass names another command of Python's.
     """
 
     command: ClassVar[Sequence[str]] = ("manage.py", "runserver")
 
-    def __init__(self, project: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
-        self.lines: list[str] = []
+    def __init__(
+        self,
+        project: Path,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        descriptors: Sequence[int] = (),
+        beside: RunServer | None = None,
+    ) -> None:
+        self.lines: list[str] = beside.lines if beside else []
         self.port = 0
-        self._changed = threading.Condition()
+        self._changed: threading.Condition = beside._changed if beside else threading.Condition()
         self._ended = False
         _heed_interrupts()
         self._process = subprocess.Popen(
@@ -61,6 +68,7 @@ class RunServer:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            pass_fds=descriptors,
             start_new_session=True,  # Ctrl-C reaches the autoreloader and its child alike, and nobody else
         )
         self._reader = threading.Thread(target=self._read)
@@ -114,6 +122,10 @@ class RunServer:
         self._reader.join()
         return status
 
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to this process alone."""
+        os.kill(self._process.pid, number)
+
     def interrupt(self) -> None:
         """Press Ctrl-C."""
         if self._process.poll() is None:
@@ -157,6 +169,12 @@ class RunServer:
             self._changed.notify_all()
 
 
+class RunWorker(RunServer):
+    """``manage.py runworker`` as a process of its own."""
+
+    command = ("manage.py", "runworker")
+
+
 @contextmanager
 def running(
     project: Path,
@@ -173,6 +191,18 @@ def running(
         yield server
     finally:
         server.stop()
+
+
+@contextmanager
+def working(project: Path, *options: str, beside: RunServer | None = None) -> Iterator[RunWorker]:
+    """Run ``runworker`` from its second line, which names its channels, until the block ends."""
+    since = len(beside.lines) if beside else 0
+    worker = RunWorker(project, *options, beside=beside)
+    try:
+        worker.wait_for("^Channels: ", since, STARTING)
+        yield worker
+    finally:
+        worker.stop()
 
 
 def manage(project: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
@@ -232,9 +262,9 @@ def _heed_interrupts() -> None:
 
 def _environment(more: Mapping[str, str]) -> dict[str, str]:
     # Each line is to be seen when it is printed; the settings are the project's, not those of the tests.
-    environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **more}
+    environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     environment.pop("DJANGO_SETTINGS_MODULE", None)
-    return environment
+    return {**environment, **more}
 
 
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -9,6 +9,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "channels",
+    "tests.boards",
 ]
 MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",

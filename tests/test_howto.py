@@ -113,6 +113,24 @@ def say(page: Page, text: str) -> None:
     page.locator("#say button").click()
 
 
+def test_chat_that_was_ported_from_channels_4(guide: Guide) -> None:
+    """A stranger is refused, a user enters the room of the path, and is heard there and nowhere else."""
+    project = guide("port-from-channels-4").to_the_end()
+    key = run([*PYTHON, "manage.py", "shell", "--verbosity", "0"], project, LOG_IN).strip()
+    cookie = {"Cookie": f"sessionid={key}"}
+    with running(project, "--noreload") as server:
+        with pytest.raises(InvalidStatus, match="403"), server.connect("/chat/lobby/"):
+            pass
+        with pytest.raises(InvalidStatus, match="404"), server.connect("/", additional_headers=cookie):
+            pass
+        rooms = [server.connect(f"/chat/{room}/", additional_headers=cookie) for room in ("lobby", "lobby", "attic")]
+        with rooms[0] as one, rooms[1] as two, rooms[2] as attic:
+            one.send("hello")
+            assert receive(one) == receive(two) == "ada: hello"
+            attic.send("alone")
+            assert receive(attic) == "ada: alone"
+
+
 def test_request_is_answered_later(guide: Guide) -> None:
     """A request that waits is answered by what a socket says."""
     project = guide("answer-later").until_served()
@@ -124,3 +142,34 @@ def test_request_is_answered_later(guide: Guide) -> None:
             client.ping().wait(PATIENCE)
         status, body = answer.result(PATIENCE)
         assert (status, json.loads(body)) == (200, {"text": "your turn"})
+
+
+def test_class_handles_its_sockets(guide: Guide) -> None:
+    """A room counts what each socket has said, and tells all in it."""
+    project = guide("class-consumers").until_served()
+    with running(project, "--noreload") as server, server.connect("/rooms/lobby/") as client:
+        for number in (1, 2):
+            client.send('{"text": "hello"}')
+            assert json.loads(receive(client)) == {"text": "hello", "number": number}
+        with server.connect("/rooms/lobby/") as other:
+            other.send('{"text": "hi"}')
+            assert json.loads(receive(client)) == json.loads(receive(other)) == {"text": "hi", "number": 1}
+
+
+def test_rows_are_bound(guide: Guide) -> None:
+    """A client creates a row, and is sent what the guide shows."""
+    chapter = guide("bind-data")
+    project = chapter.until_served()
+    with running(project, "--noreload") as server, server.connect("/tasks/") as client:
+        client.send('{"stream": "tasks", "payload": {"action": "create", "data": {"title": "Buy milk"}}}')
+        assert json.loads(receive(client)) == json.loads(chapter.output())
+        client.send('{"stream": "tasks", "payload": {"action": "delete", "pk": 1}}')
+        server.wait_for("TaskBinding refused a client to delete chat.task 1")
+
+
+def test_tests_pass(guide: Guide) -> None:
+    """The tests of the guide are run by its command."""
+    chapter = guide("test")
+    chapter.to_the_end()
+    printed = run([*PYTHON, "manage.py", "test"], chapter.project)
+    assert "Ran 3 tests" in printed

@@ -24,6 +24,7 @@ from channel_layers.inbox import Inbox
 from channel_layers.losses import Losses
 from channel_layers.messages import check_reply
 from channel_layers.notes import EXTENSION
+from channel_layers.problems import Problem
 from channel_layers.receiver import Received, Receiver
 from channel_layers.registry import Announcement
 from channel_layers.slot import Refused, Slot
@@ -54,6 +55,8 @@ class BaseChannelLayer(ABC):
     InvalidContent = exceptions.InvalidContent
     extensions: ClassVar[list[str]] = ["groups", "flush"]
     crosses_processes: ClassVar[bool] = True
+    per_project: ClassVar[bool] = False
+    """Whether the constructor takes ``project``, a text that is the same in all processes of one project."""
 
     def __init__(
         self,
@@ -326,8 +329,24 @@ class BaseChannelLayer(ABC):
         return await asyncio.to_thread(self.processes)
 
     @abstractmethod
+    def drop_queue(self, channel: str) -> None:
+        """Delete a queue that nobody will read: the rest of a request's body, say."""
+
+    async def adrop_queue(self, channel: str) -> None:
+        """As :meth:`drop_queue`."""
+        await asyncio.to_thread(self.drop_queue, channel)
+
+    @abstractmethod
     def depth(self, channel: str) -> int:
         """Return how many messages wait in a queue."""
+
+    def problems(self) -> list[Problem]:
+        """Ask the layer what keeps it from working or makes it lose messages; nothing is wrong by default.
+
+        The start of servers and workers asks, and ``manage.py check --deploy``: it may use the network, and must not
+        wait longer than a verb does.
+        """
+        return []
 
     @abstractmethod
     def flush(self) -> None:

@@ -17,6 +17,8 @@ ROOM: Final = 1024 * 1024
 """Bytes of one body that may wait for its server."""
 PIECE_SIZE: Final = 128 * 1024
 """Bytes of one piece."""
+LIFETIME: Final = 600
+"""Seconds after which what nobody has read of a body, of a request too, is gone."""
 
 
 class BodyWriter(ABC):

@@ -29,7 +29,6 @@ GAP: Final = 6
 """Messages of the group ``target`` were skipped for this inbox because it was full."""
 PIECE: Final = 7
 """A piece of a response's body waits beside the inbox of ``target``; ``content`` is a :class:`Piece`."""
-
 NOTE: Final = 8
 """Something is to be kept of the connection ``target`` beside the queues: ``content`` is its name in ASCII."""
 
@@ -45,6 +44,8 @@ UNDECIDED: Final = 4
 """Somebody else will answer (``ResponseLater``)."""
 LOST: Final = 5
 """The event was taken and never finished, or it vanished with the layer; decided by its owner."""
+UNACCEPTED: Final = 6
+"""The consumer returned, and has to accept a connection itself: unless it has answered, the connection is refused."""
 
 
 class Envelope(msgspec.Struct, array_like=True, gc=False):

@@ -39,6 +39,10 @@ def may_have_arrived(error: Exception) -> bool:
     return not isinstance(error, LayerUnavailable) or isinstance(error, AnswerLost | LayerDeclined)
 
 
+class LayerUnusable(LayerUnavailable):
+    """Something answers for the layer, and waiting will not make it fit; the text says why and what to do."""
+
+
 class ChannelFull(Exception):
     """A queue has reached its capacity; nothing was sent to it.
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from channel_layers.envelope import GAP, GROUP, JOIN, LEAVE, NOTE, Envelope
+from channel_layers.envelope import GAP, GROUP, JOIN, LEAVE, NOTE, PIECE, Envelope
 from channel_layers.names import Keys
 from channel_layers.notes import replaces
 
@@ -19,7 +19,7 @@ VACANCY: Final = 10.0
 
 
 class Delivery(NamedTuple):
-    """An entry and the reply channels of this process it is for. Kinds: MESSAGE, GROUP, DONE, GAP and NOTE."""
+    """An entry and the reply channels of this process it is for. Kinds: MESSAGE, GROUP, DONE, PIECE, GAP and NOTE."""
 
     channels: Sequence[str]
     envelope: Envelope
@@ -126,6 +126,9 @@ class Inbox(ABC):
     def _keep_sessions(self, sessions: Mapping[str, bytes]) -> None:
         """Have the layer keep sessions again, unless it has newer ones; for layers that keep notes."""
 
+    def _refuse(self, envelope: Envelope) -> None:
+        """Tell the writer of a piece, whose reply channel was given up, that nobody reads it."""
+
     def _resolve_all(self, envelopes: list[Envelope]) -> list[Delivery]:
         deliveries = []
         for envelope in envelopes:
@@ -148,6 +151,8 @@ class Inbox(ABC):
             return (envelope.target,)
         elif envelope.session is not None or kind == NOTE:  # written when its connection had ended
             self._ended.append(envelope.target)
+        elif kind == PIECE:
+            self._refuse(envelope)
         return ()
 
     def _note(self, envelope: Envelope) -> None:

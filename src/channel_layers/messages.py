@@ -7,13 +7,13 @@ key would otherwise be a message that never arrives.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from typing import Any, TypedDict
 
 from channel_layers.codec import is_lazy
 from channel_layers.exceptions import InvalidContent
 from channel_layers.names import inbox_kind
+from channel_layers.suggestions import closest
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -154,9 +154,9 @@ def check_reply_of_kind(kind: str, content: dict[str, Any]) -> None:
 
 def _unknown_keys(kind: str, unknown: list[str]) -> str:
     known = sorted(_REPLY_KEYS[kind])
-    near = difflib.get_close_matches(unknown[0], known, n=1)
+    near = closest(unknown[0], known)
     place = "text" if kind == WEBSOCKET_KIND else "content"
-    hint = f"did you mean {near[0]!r}?" if near else f"put data of your own into the {place}, as JSON for instance."
+    hint = f"did you mean {near!r}?" if near else f"put data of your own into the {place}, as JSON for instance."
     names = ", ".join(map(repr, unknown))
     return f"a reply to {_PROTOCOLS[kind]} has no key {names}: {hint} Keys: {', '.join(known)}"
 

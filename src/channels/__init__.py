@@ -1,4 +1,7 @@
-"""Channels: plain functions that handle sockets, requests and background messages in Django workers."""
+"""Channels: plain functions that handle sockets, requests and background messages in Django workers.
+
+Part of the distribution channels-relay; ``channel_layers.installation`` looks for this name.
+"""
 
 from channels.channel import Channel, Group
 from channels.layers import DEFAULT_CHANNEL_LAYER, channel_layers

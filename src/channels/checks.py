@@ -1,4 +1,4 @@
-"""System checks that need no network."""
+"""System checks. Those that need the network run with ``--deploy`` alone."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import get_commands
 
-from channels import conf, layers
+from channel_layers import installation
+from channel_layers.problems import Kind, Problem
+from channel_layers.suggestions import closest
+from channels import backends, conf, layers
 from channels.layers import DEFAULT_CHANNEL_LAYER, channel_layers
 from channels.routing import Router
-from channels.suggestions import closest
 
 RUNSERVER = "runserver"
 REPLACEABLE = frozenset({"django.core", "django.contrib.staticfiles", "whitenoise.runserver_nostatic", "channels"})
@@ -33,7 +35,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
         faults = layers.faults(alias, config)
         found += [Error(fault, id="channels.E002") for fault in faults]
         if not faults:
-            found += _check_backend(alias, config["BACKEND"])
+            found += _check_backend(alias, config)
     return found
 
 
@@ -57,6 +59,23 @@ def check_runserver(app_configs: Sequence[AppConfig] | None = None, **kwargs: An
     return [django_checks.Warning(text, hint=hint, id="channels.W001")]
 
 
+def check_installation(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Distributions whose packages have the names of ours."""
+    found = installation.others()
+    if not found:
+        return []
+    return [django_checks.Warning(installation.beside(found), hint=installation.way_out(found), id="channels.W006")]
+
+
+def check_deployment(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Layers that cannot be made or reached, that may lose messages, or that reach one process only."""
+    configs, found = channel_layers.configs, list[CheckMessage]()
+    for alias, config in configs.items() if isinstance(configs, Mapping) else ():
+        if not layers.faults(alias, config) and not _check_backend(alias, config):
+            found += _check_layer(alias)
+    return found
+
+
 def _missing_default(configs: Mapping[str, Any]) -> CheckMessage:
     near = closest(DEFAULT_CHANNEL_LAYER, configs)
     hint = f"Rename {near!r}." if near else None
@@ -64,12 +83,31 @@ def _missing_default(configs: Mapping[str, Any]) -> CheckMessage:
     return django_checks.Warning(text, hint=hint, id="channels.W003")
 
 
-def _check_backend(alias: str, path: str) -> list[CheckMessage]:
+def _check_backend(alias: str, config: Mapping[str, Any]) -> list[CheckMessage]:
     try:
-        layers.load_backend(alias, path)
+        layers.load_backend(alias, config)
     except layers.InvalidChannelLayerError as error:
         return [Error(str(error), id="channels.E003")]
     return []
+
+
+def _check_layer(alias: str) -> list[CheckMessage]:
+    where = f"CHANNEL_LAYERS[{alias!r}]"
+    try:
+        layer = channel_layers[alias]
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="channels.E005")]
+    if layer.local_only():
+        text = f"{where} reaches the process that it is in and no other: daphne and runworker cannot use it"
+        return [django_checks.Warning(text, hint=f"Use {backends.REDIS!r}.", id="channels.W004")]
+    return [_problem(where, problem) for problem in layer.channel_layer.problems()]
+
+
+def _problem(where: str, problem: Problem) -> CheckMessage:
+    text, hint = f"{where}: {problem.text}", f"{problem.hint[:1].upper()}{problem.hint[1:]}."
+    if problem.kind is Kind.RISK:
+        return django_checks.Warning(text, hint=hint, id="channels.W005")
+    return Error(text, hint=hint, id="channels.E005")
 
 
 def _check_routing(alias: str, routing: Any) -> list[CheckMessage]:

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
-from channels.suggestions import did_you_mean
+from channel_layers.suggestions import did_you_mean
 
 ACCEPT_ON_RETURN: Final = "return"
 """A connect consumer that returns has accepted."""
@@ -64,6 +64,8 @@ SERVER_KEYS: Final = (
     "MAX_MESSAGES_PER_SECOND",
     "MAX_MESSAGE_SIZE",
     "MAX_PENDING_MESSAGES",
+    "MAX_SPOOLS_SIZE",
+    "MAX_SPOOL_SIZE",
     "MAX_TARGET_SIZE",
     "MAX_WAITING_HANDSHAKES",
     "MAX_WRITE_SIZE",
@@ -71,6 +73,7 @@ SERVER_KEYS: Final = (
     "PING_INTERVAL",
     "PING_TIMEOUT",
     "ROOT_PATH",
+    "SEND_TIMEOUT",
     "SUBPROTOCOLS",
     "WRITE_POLICIES",
 )

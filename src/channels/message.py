@@ -39,6 +39,9 @@ class Message:
     turn: Turn | None = None
     """The turn of a message without a lane, while its consumer runs; see :mod:`channels.ordering`."""
 
+    has_to_accept: bool = False
+    """Whether returning does not accept the WebSocket: set by class consumers, as in 1.x."""
+
     def __init__(
         self,
         content: dict[str, Any],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from functools import lru_cache, partial
 from io import BufferedReader, BytesIO
@@ -16,6 +17,8 @@ from channels.exceptions import ResponseLater
 from channels.upload import FailedUpload, Upload
 
 if TYPE_CHECKING:
+    from django.core.files.uploadedfile import UploadedFile
+
     from channels.message import Message
 
 BUFFER_SIZE = 64 * 1024
@@ -62,6 +65,8 @@ class AsgiRequest(HttpRequest):
             "wsgi.multiprocess": True,
             **environment(content),
         }
+        if "HTTP_TRANSFER_ENCODING" in self.META and not content.get("body_channel"):
+            self.META.setdefault("CONTENT_LENGTH", str(len(content.get("body") or b"")))
         self._set_content_type_params(self.META)  # type: ignore[attr-defined]  # Django's requests share it unstubbed
 
     @cached_property
@@ -90,6 +95,15 @@ class AsgiRequest(HttpRequest):
         if not hasattr(self, "_files"):
             self._load_post_and_files()
         return self._files
+
+    def parse_file_upload(
+        self,
+        META: Mapping[str, Any],  # noqa: N803 - named as Django names it
+        post_data: Any,
+    ) -> tuple[QueryDict, MultiValueDict[str, UploadedFile[Any]]]:
+        """Read a form with files; of a chunked one, which has no length, Django would read nothing."""
+        length = {} if META.get("CONTENT_LENGTH") else {"CONTENT_LENGTH": str(sys.maxsize)}
+        return super().parse_file_upload({**META, **length}, post_data)
 
     def close(self) -> None:
         """Close uploaded files and the body; called when the response is closed."""

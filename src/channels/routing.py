@@ -14,9 +14,9 @@ from django.utils.module_loading import import_string
 
 from channel_layers import messages
 from channel_layers.names import check_readable
+from channel_layers.suggestions import did_you_mean
 from channels.exceptions import DenyConnection
 from channels.patterns import Filter, combine, compile_filter, text_of
-from channels.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from channels.message import Message
@@ -265,7 +265,9 @@ class Router:
 
 
 def is_async(consumer: Consumer) -> bool:
-    """Return whether ``consumer`` is an ``async def`` function, or an object whose call is one."""
+    """Return whether a call of ``consumer`` is to be awaited: a function, an object, or a class and so its instance."""
+    if isinstance(consumer, type):
+        return hasattr(consumer, "__await__")
     return iscoroutinefunction(consumer) or iscoroutinefunction(getattr(consumer, "__call__", None))  # noqa: B004 - of an instance
 
 

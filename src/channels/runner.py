@@ -11,7 +11,18 @@ from django.core.signals import got_request_exception
 
 from channel_layers import codec
 from channel_layers.base import BaseChannelLayer
-from channel_layers.envelope import AGAIN, EVENT, RAISED, RETURNED, UNDECIDED, UNROUTED, Envelope, done, next_attempt
+from channel_layers.envelope import (
+    AGAIN,
+    EVENT,
+    RAISED,
+    RETURNED,
+    UNACCEPTED,
+    UNDECIDED,
+    UNROUTED,
+    Envelope,
+    done,
+    next_attempt,
+)
 from channel_layers.notes import EXTENSION, SESSION
 from channel_layers.slot import Refused
 from channels import conf
@@ -131,7 +142,13 @@ class Runner:
             return self._act(found, message, action)
         except BaseException:  # noqa: BLE001 - whatever a consumer raises ends its call, never the thread of its slot
             return self._raised(found, message)
-        return RETURNED if self._accepts_on_return or message.channel_name != CONNECT else UNDECIDED
+        return RETURNED if message.channel_name != CONNECT else self._decision(message)
+
+    def _decision(self, message: Message) -> int:
+        """Return what it says of a connection that its connect consumer has returned."""
+        if not self._accepts_on_return:
+            return UNDECIDED
+        return UNACCEPTED if message.has_to_accept else RETURNED
 
     def _again(self, found: Match, message: Message) -> int:
         self._pending.discard()

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
+from django.db import connections
+
 from channel_layers.envelope import Envelope
 from channel_layers.exceptions import LayerDeclined, may_have_arrived
 from channel_layers.names import new_process_name
@@ -62,11 +64,18 @@ class Worker:
         self.trace = trace
         self.channels = self._filtered(only_channels, exclude_channels)
         self.process = new_process_name()
+        self.code = ""
+        """What tells the code it runs from other code; whoever starts the worker may set it."""
         self.stopping = threading.Event()
         self.postponed = Postponed(self._write)
         self._watchdog = Watchdog()
         self._slots = [WorkerSlot(self, self._watchdog) for _ in range(threads)]
         self._threads: list[threading.Thread] = []
+
+    @property
+    def slots_text(self) -> str:
+        """How many consumers may run at the same time, for a person."""
+        return f"{len(self._slots)} slot{'s'[: len(self._slots) != 1]}"
 
     def start(self) -> None:
         """Run in threads of its own, until :meth:`stop`."""
@@ -121,7 +130,12 @@ class Worker:
 
     def _announce(self) -> None:
         announcement = Announcement(
-            self.process, tuple(self.channels), len(self._slots), host=platform.node(), pid=os.getpid()
+            self.process,
+            tuple(self.channels),
+            len(self._slots),
+            host=platform.node(),
+            pid=os.getpid(),
+            code=self.code,
         )
         try:
             self.channel_layer.announce(announcement)
@@ -172,6 +186,7 @@ class WorkerSlot:
                 self._run_all(runner)
         finally:
             self._slot.close()
+            connections.close_all()
 
     def interrupt(self) -> None:
         """Stop waiting for messages."""

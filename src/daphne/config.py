@@ -29,7 +29,7 @@ class Config:
     """All field lines of one message together; more is answered 431."""
     max_headers: int = 100
     """Field lines of one message; more is answered 431."""
-    max_body_size: int = 16 * MIB
+    max_body_size: int = 100 * MIB
     """Longest request body; longer is answered 413."""
     max_bodies_size: int = 256 * MIB
     """Request bodies held in this process at once; more is answered 503."""
@@ -43,6 +43,12 @@ class Config:
     """An idle HTTP connection is closed after this."""
     http_timeout: float = 120.0
     """From the complete request to the first message of its response; later is answered 503."""
+    send_timeout: float = 60.0
+    """A client that takes nothing of its response for this long is cut off."""
+    max_spool_size: int = 64 * MIB
+    """What of one response may wait for its client here, in a file mostly; more waits in the worker."""
+    max_spools_size: int = 1024 * MIB
+    """The same for the responses of all clients."""
     root_path: str = ""
     """Mount point of the application, decoded (``SCRIPT_NAME``)."""
 

@@ -6,7 +6,7 @@ import asyncio
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Final
 
-from channel_layers.envelope import AGAIN, LOST, Done, Envelope
+from channel_layers.envelope import AGAIN, LOST, Done, Envelope, Piece
 from daphne.broadcast import Broadcast
 from daphne.lane import CONNECT, DISCONNECT, Lane
 
@@ -131,6 +131,9 @@ class LaneConnection(asyncio.Protocol):
             self._resume_reading()
 
     # -- what the phases differ in ---------------------------------------------------------------------------------
+
+    def deliver_piece(self, piece: Piece) -> None:
+        """Pieces are parts of HTTP responses: there are none for a socket."""
 
     @abstractmethod
     def deliver(self, content: dict[str, Any], broadcast: Broadcast | None) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from channel_layers import codec
-from channel_layers.envelope import GAP, GROUP, MESSAGE, NOTE, Done, Envelope, read_done
+from channel_layers.envelope import GAP, GROUP, MESSAGE, NOTE, PIECE, Done, Envelope, Piece, read_done, read_piece
 from channel_layers.exceptions import InvalidContent
 from channel_layers.inbox import Inbox
 from channel_layers.losses import Losses
@@ -41,6 +41,9 @@ class Connection(Protocol):
 
     def deliver(self, content: dict[str, Any], broadcast: Broadcast | None) -> None:
         """Act on a message; ``broadcast`` is what it comes from if it was sent to a group."""
+
+    def deliver_piece(self, piece: Piece) -> None:
+        """Act on a piece of a response, which went round the inbox."""
 
     def settle(self, token: int, done: Done, session: bytes | None) -> None:
         """The event ``token`` is done."""
@@ -98,7 +101,9 @@ class Delivery:
         connection = self._connections.get(channels[0])
         if connection is None:
             return
-        if envelope.kind == MESSAGE:
+        if envelope.kind == PIECE:
+            connection.deliver_piece(read_piece(envelope))
+        elif envelope.kind == MESSAGE:
             connection.deliver(codec.decode(envelope.content), None)
             # An accept hands the socket to another object; an end may have forgotten it.
             connection = self._connections.get(channels[0], connection)

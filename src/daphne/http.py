@@ -53,7 +53,17 @@ class HttpParser:
     :exc:`HttpError`, is dropped.
     """
 
-    __slots__ = ("_body_size", "_buffer", "_config", "_keep_alive", "_position", "_remaining", "_seen", "_step", "rest")
+    __slots__ = (
+        "_body_size",
+        "_buffer",
+        "_config",
+        "_keep_alive",
+        "_position",
+        "_remaining",
+        "_seen",
+        "_step",
+        "rest",
+    )
 
     def __init__(self, config: Config) -> None:
         self.rest = b""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import pkgutil
 import sys
 import traceback
-from collections.abc import Iterable
-from difflib import get_close_matches
 from importlib import import_module
 from inspect import iscoroutinefunction
 from types import ModuleType
 from typing import Final
 
 from channel_layers.base import BaseChannelLayer
+from channel_layers.suggestions import did_you_mean
 
 ATTRIBUTE: Final = "channel_layer"
 BUILT_IN: Final = "channels.asgi:channel_layer"
@@ -52,7 +51,7 @@ def _imported(name: str) -> ModuleType:
         missing = error.name or ""
         if missing != name and not name.startswith(f"{missing}."):
             raise  # something that the module itself imports
-        hint = _did_you_mean(missing, _beside(missing))
+        hint = did_you_mean(missing, _beside(missing))
         raise LayerPathError(f"there is no module {missing!r}.{hint} {_WAYS}") from None
 
 
@@ -70,7 +69,7 @@ def _attribute(path: str, owner: object, name: str) -> object:
         if error.name not in (None, name) or (error.obj is not None and error.obj is not owner):
             raise  # a fault in code that runs when the attribute is read
         where = owner.__name__ if isinstance(owner, ModuleType) else type(owner).__name__
-        hint = _did_you_mean(name, dir(owner))
+        hint = did_you_mean(name, dir(owner))
         raise LayerPathError(f"{path}: {where} has no {name!r}.{hint} {_WAYS}") from None
 
 
@@ -91,16 +90,11 @@ def _is_application(found: object) -> bool:
     return callable(found) and (iscoroutinefunction(found) or iscoroutinefunction(type(found).__call__))
 
 
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    near = get_close_matches(word, known, n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
-
-
 def _described(error: Exception) -> str:
     """Return the error and the line that raised it."""
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, SyntaxError):  # tells its place itself, the traceback does not
         return text
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
-    hint = _did_you_mean(error.name, _beside(error.name)) if isinstance(error, ImportError) and error.name else ""
+    hint = did_you_mean(error.name, _beside(error.name)) if isinstance(error, ImportError) and error.name else ""
     return f"{text} ({frames[-1].filename}, line {frames[-1].lineno}){hint}"

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from channel_layers.envelope import LOST, RAISED, RETURNED, UNDECIDED, UNROUTED, Done, Envelope
+from channel_layers.envelope import LOST, UNACCEPTED, UNDECIDED, Done, Envelope
+from channel_layers.opening import REFUSALS, accepts, accepts_in_the_end, has_data, refuses
 from daphne import access, events
 from daphne.broadcast import Broadcast
 from daphne.connection import LaneConnection
@@ -23,12 +24,6 @@ from daphne.websocket import ABNORMAL, WebSocketConnection
 
 if TYPE_CHECKING:
     from daphne.server import Server
-
-_REFUSALS: Final = {
-    RAISED: (500, "its connect consumer raised"),
-    UNROUTED: (404, "no route matches"),
-    LOST: (503, "the worker that had it died"),
-}
 
 
 class OpeningHandshake(LaneConnection):
@@ -93,19 +88,19 @@ class OpeningHandshake(LaneConnection):
     def deliver(self, content: dict[str, Any], broadcast: Broadcast | None) -> None:
         """Decide, or let the message wait for the decision; a group message never decides."""
         if self._decided:  # too late to act on, but a consumer that refused gets no disconnect
-            self._refused = self._refused or (broadcast is None and _refuses(content))
+            self._refused = self._refused or (broadcast is None and refuses(content))
         elif broadcast is not None or not self._decides(content):
             self._wait(content, broadcast)
 
     def _decides(self, content: dict[str, Any]) -> bool:
         """Act on ``accept`` and ``close`` (protocol of the 1.x specification, while the handshake is pending)."""
-        if _refuses(content):
+        if refuses(content):
             why = content.get("reason") or "its consumer refused"
             self._refused = True
             self.refuse(content.get("status") or 403, why, content.get("headers") or (), content.get("body"))
-        elif content.get("accept") or content.get("close"):
+        elif accepts(content):
             self._accept(content)
-        elif content.get("headers") and not _has_data(content):
+        elif content.get("headers") and not has_data(content):
             self._add_headers(content["headers"])
         else:
             return False
@@ -126,13 +121,15 @@ class OpeningHandshake(LaneConnection):
             self._pending.append((content, broadcast))
 
     def _connect_ended(self, outcome: int) -> None:
-        self._owes_disconnect = outcome in (RETURNED, UNDECIDED) and not self._refused
+        accepted = accepts_in_the_end(outcome, self._was_answered())
+        returned = accepted or outcome == UNDECIDED or (outcome == UNACCEPTED and self._decided)
+        self._owes_disconnect = returned and not self._refused
         if self._decided:
             self._pay_disconnect()
-        elif outcome == RETURNED or (outcome == UNDECIDED and self._was_answered()):
+        elif accepted:
             self._accept({})
         elif outcome != UNDECIDED:
-            self.refuse(*_REFUSALS[outcome])
+            self.refuse(*REFUSALS[outcome])
 
     def _pay_disconnect(self) -> None:
         """Send the disconnect of a connect whose consumer returned without refusing, though nobody was let in."""
@@ -144,7 +141,7 @@ class OpeningHandshake(LaneConnection):
 
     def _was_answered(self) -> bool:
         """Return whether a consumer has sent data, which accepts where nothing else decides (1.1.8's rule)."""
-        return any(broadcast is None and _has_data(content) for content, broadcast in self._pending)
+        return any(broadcast is None and has_data(content) for content, broadcast in self._pending)
 
     def unserved(self, envelope: Envelope) -> bool:
         """A handshake does not wait long for a first worker."""
@@ -212,16 +209,6 @@ class OpeningHandshake(LaneConnection):
 
     def _may_read(self) -> bool:
         return len(self._early) < self._server.config.max_lane_size
-
-
-def _refuses(content: dict[str, Any]) -> bool:
-    if content.get("accept") is False:
-        return True
-    return bool(content.get("close")) and not _has_data(content) and not content.get("accept")
-
-
-def _has_data(content: dict[str, Any]) -> bool:
-    return bool(content.get("text") or content.get("bytes"))
 
 
 def _pairs(headers: Iterable[Any] | None) -> list[tuple[bytes, bytes]]:

@@ -8,7 +8,7 @@ import os
 import platform
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -47,7 +47,8 @@ class Server:
     """Sockets of one process and everything they share.
 
     ``connections`` maps reply channels to what they lead to. Sizes are bytes: ``lanes_size`` of events that wait or
-    are under way (``lanes_full``: as much as may be), ``bodies_size`` of request bodies not yet sent on.
+    are under way (``lanes_full``: as much as may be), ``bodies_size`` of request bodies not yet sent on,
+    ``spools_size`` of responses that wait for slow clients.
     """
 
     def __init__(self, layer: BaseChannelLayer, config: Config, log: AccessLog = log_access) -> None:
@@ -66,6 +67,7 @@ class Server:
         self.lanes_size = 0
         self.lanes_full = False
         self.bodies_size = 0
+        self.spools_size = 0
         self.sockets = layer.open_inbox(WEBSOCKET_KIND)
         self.requests = layer.open_inbox(HTTP_KIND)
         self.deadlines = Deadlines(self.loop)
@@ -73,6 +75,7 @@ class Server:
         self._delivery = Delivery(self.connections, self.losses, WritePolicies(config.write_policies))
         self._listeners: list[asyncio.Server] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._started: set[asyncio.Task[None]] = set()
         self._reads: frozenset[str] | None = None
         self._all_lost = asyncio.Event()
 
@@ -164,6 +167,13 @@ class Server:
             for connection in list(self.paused.values()):
                 connection.reconsider_reading()
 
+    def spawn(self, coroutine: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Run what somebody need not wait for; a layer that is away has said so."""
+        task = self.loop.create_task(_tolerating(coroutine))
+        self._started.add(task)
+        task.add_done_callback(self._started.discard)
+        return task
+
     # -- heartbeat -------------------------------------------------------------------------------------------------
 
     async def _heartbeat(self) -> None:
@@ -201,3 +211,8 @@ class Server:
         while self._live:
             self._all_lost.clear()
             await self._all_lost.wait()
+
+
+async def _tolerating(coroutine: Coroutine[None, None, None]) -> None:
+    with suppress(OSError):
+        await coroutine

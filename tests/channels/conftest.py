@@ -10,6 +10,8 @@ from django.core.cache import cache
 from django.test import override_settings
 from django.test.utils import setup_databases, teardown_databases
 
+from channels.test import Stage, WSClient
+
 BACKENDS = "django.contrib.sessions.backends"
 
 
@@ -51,3 +53,16 @@ def cached_channel_sessions(empty_cache: None) -> Iterator[None]:
     """Channel sessions in the cache."""
     with override_settings(CHANNEL_SESSION_ENGINE=f"{BACKENDS}.cache"):
         yield
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    """Layers of the test's own, as test cases have them."""
+    with Stage() as stage:
+        yield stage
+
+
+@pytest.fixture
+def client(stage: Stage) -> WSClient:
+    """A WebSocket client."""
+    return WSClient()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from inspect import iscoroutinefunction
 from typing import Any
 
 from channel_layers.memory import MemoryChannelLayer
 from channels.message import LaneState, Message
+from channels.routing import is_async
 
 
 class Connection:
@@ -31,11 +31,15 @@ class Connection:
         message = self.message(channel, **content)
         assert message.lane is not None
         try:
-            if iscoroutinefunction(consumer):
-                asyncio.run(consumer(message))
+            if is_async(consumer):
+                asyncio.run(_awaited(consumer, message))
             else:
                 consumer(message)
         finally:
             if message.lane.changed:
                 self.session = message.lane.session
         return message
+
+
+async def _awaited(consumer: Callable[..., Any], message: Message) -> None:
+    await consumer(message)

@@ -119,3 +119,12 @@ def test_app() -> None:
     config = apps.get_app_config("channels")
     assert isinstance(config, ChannelsConfig)
     assert (config.name, config.verbose_name) == ("channels", "Channels")
+
+
+def test_bindings_of_every_app_are_found(app: Callable[[str], str], tmp_path: Path) -> None:
+    """The module ``bindings`` of an app is imported when Django is set up, whether or not the routing ever is."""
+    name = app("shop")
+    (tmp_path / "shop" / "bindings.py").touch()
+    assert "shop.bindings" not in sys.modules
+    with project("channels", name):
+        assert "shop.bindings" in sys.modules

@@ -1,13 +1,19 @@
+import select
+import socket
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.core import checks as django_checks
-from django.core.management import get_commands
+from django.core.management import call_command, get_commands
+from django.core.management.base import SystemCheckError
 from django.test import override_settings
 
+from channel_layers.memory import MemoryChannelLayer
+from channel_layers.problems import Kind, Problem
 from channels import checks
+from channels.layers import channel_layers
 from channels.routing import route
 
 MEMORY = "channel_layers.memory.MemoryChannelLayer"
@@ -37,6 +43,8 @@ def test_checks_are_registered() -> None:
     """``manage.py check`` runs them."""
     registered = django_checks.registry.registry.get_checks()
     assert {checks.check_settings, checks.check_routing, checks.check_runserver} <= set(registered)
+    deployment = set(django_checks.registry.registry.get_checks(include_deployment_checks=True)) - set(registered)
+    assert {checks.check_deployment} <= deployment
 
 
 def test_e001_faults_of_channels() -> None:
@@ -132,3 +140,75 @@ def test_runserver_that_ours_stands_in_for_is_none(commands: dict[str, Any], nam
     """Django's, that of staticfiles, whitenoise's and ours."""
     commands["runserver"] = name
     assert checks.check_runserver() == []
+
+
+# -- check --deploy ----------------------------------------------------------------------------------------------------
+
+
+class Troubled(MemoryChannelLayer):
+    """Finds one problem of each kind."""
+
+    crosses_processes = True
+
+    def problems(self) -> list[Problem]:
+        return [Problem(kind, f"the layer is {kind.name}", "mend it") for kind in Kind]
+
+
+@pytest.fixture
+def _fresh_layers() -> Iterator[None]:
+    """Let the default layer be made anew, and put back what was there."""
+    before = channel_layers.set("default", None)
+    yield
+    channel_layers.set("default", before)
+
+
+@pytest.mark.usefixtures("_fresh_layers")
+def test_w005_and_e005_problems_of_a_layer() -> None:
+    """Risks are warnings; what keeps the layer from working, now or for good, is an error."""
+    with layer(BACKEND=f"{__name__}.Troubled"):
+        messages = checks.check_deployment()
+    assert [(message.id, message.msg) for message in messages] == [
+        ("channels.E005", "CHANNEL_LAYERS['default']: the layer is AWAY"),
+        ("channels.E005", "CHANNEL_LAYERS['default']: the layer is UNUSABLE"),
+        ("channels.W005", "CHANNEL_LAYERS['default']: the layer is RISK"),
+    ]
+    assert {message.hint for message in messages} == {"Mend it."}
+
+
+@pytest.mark.usefixtures("_fresh_layers")
+def test_e005_layer_that_cannot_be_made() -> None:
+    """An ordinary check makes none, since that may take what only the place of deployment has."""
+    with layer(CONFIG={"capacity": 0}):
+        ((identity, text),) = found(checks.check_deployment)
+        assert found(checks.check_settings) == []
+    assert identity == "channels.E005"
+    assert text.startswith("CHANNEL_LAYERS['default']['CONFIG']: ")
+
+
+@pytest.mark.usefixtures("_fresh_layers")
+def test_w004_layer_within_one_process() -> None:
+    """Nothing that is deployed can use it."""
+    with layer():
+        (warning,) = checks.check_deployment()
+    assert (warning.id, warning.hint) == ("channels.W004", "Use 'channel_layers.redis.RedisChannelLayer'.")
+
+
+@pytest.mark.parametrize("configs", [["default"], {"default": 5}, {"default": {"BACKEND": "no.such", "ROUTING": []}}])
+def test_faulty_settings_are_left_to_the_other_checks(configs: Any) -> None:
+    """They are said once."""
+    with override_settings(CHANNEL_LAYERS=configs):
+        assert found(checks.check_deployment) == []
+
+
+@pytest.mark.usefixtures("_fresh_layers")
+def test_only_check_deploy_uses_the_network() -> None:
+    """An ordinary check opens no connection to the layer, and one before a deployment does."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        hosts = [("127.0.0.1", listening.getsockname()[1])]
+        config = {"BACKEND": "asgi_redis.RedisChannelLayer", "CONFIG": {"hosts": hosts, "timeout": 0.1}, "ROUTING": []}
+        with override_settings(CHANNEL_LAYERS={"default": config}):
+            call_command("check")
+            assert select.select([listening], [], [], 0)[0] == []
+            with pytest.raises(SystemCheckError, match=r"channels\.E005.* cannot be reached"):
+                call_command("check", "--deploy")
+            assert select.select([listening], [], [], 0)[0] == [listening]

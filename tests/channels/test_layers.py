@@ -1,5 +1,6 @@
 import sys
 import threading
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -8,9 +9,10 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
+import tests.settings
 from channel_layers.memory import MemoryChannelLayer
-from channels import layers
-from channels.layers import ALIASES, ChannelLayerManager, ChannelLayerWrapper, InvalidChannelLayerError
+from channels.backends import ALIASES, RETIRED, load
+from channels.layers import ChannelLayerManager, ChannelLayerWrapper, InvalidChannelLayerError
 from channels.routing import route
 from tests.channels.workers import PATIENCE
 
@@ -29,6 +31,16 @@ class Slow(MemoryChannelLayer):
         self.started.set()
         assert self.go_on.wait(PATIENCE)
         super().__init__(**options)
+
+
+class Told(MemoryChannelLayer):
+    """Wants to know of which project it is."""
+
+    per_project = True
+
+    def __init__(self, *, project: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.project = project
 
 
 def manager(**configs: Any) -> Any:
@@ -97,7 +109,31 @@ def test_two_threads_build_one_layer(registry: ChannelLayerManager) -> None:
 def test_paths_of_1x_are_understood(registry: ChannelLayerManager, path: str) -> None:
     """A project keeps the setting it has."""
     with manager(default={"BACKEND": path, "ROUTING": []}):
-        assert type(registry["default"].channel_layer) is layers.load_backend("default", ALIASES[path])
+        assert type(registry["default"].channel_layer) is load(ALIASES[path])
+
+
+@pytest.mark.parametrize("path", sorted(RETIRED))
+def test_paths_that_nothing_answers_to_have_a_sentence(registry: ChannelLayerManager, path: str) -> None:
+    """It comes first, since the rest of such an entry means little."""
+    with manager(default={"BACKEND": path}), pytest.raises(InvalidChannelLayerError) as caught:
+        registry["default"]
+    assert str(caught.value).startswith(f"CHANNEL_LAYERS['default']['BACKEND'] is {path!r}, which ")
+    assert "channel_layers." in str(caught.value)
+
+
+@override_settings(SETTINGS_MODULE=None)
+def test_layer_of_a_project_is_told_which(registry: ChannelLayerManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The directory of its settings, wherever a process was started; without a module that is where it was started."""
+    told = f"{__name__}.Told"
+    with manager(default=memory(BACKEND=told), named=memory(BACKEND=told, CONFIG={"project": "shop"})):
+        here = registry.make_backend("default").project
+        assert here == str(Path.cwd())
+        monkeypatch.setitem(sys.modules, "some.settings", ModuleType("some.settings"))
+        with override_settings(SETTINGS_MODULE="some.settings"):
+            assert registry.make_backend("default").project == here
+        with override_settings(SETTINGS_MODULE="tests.settings"):
+            assert registry.make_backend("default").project == str(Path(tests.settings.__file__).parent)
+            assert registry.make_backend("named").project == "shop"
 
 
 def test_make_backend_keeps_nothing(registry: ChannelLayerManager) -> None:
@@ -164,7 +200,15 @@ def test_set_replaces(registry: ChannelLayerManager) -> None:
         ({"default": {"BACKEND": "nowhere", "ROUTING": []}}, r"'nowhere', which cannot be imported"),
         (
             {"default": memory(CONFIG={"expires": 5})},
-            r"CHANNEL_LAYERS\['default'\]\['CONFIG'\]: .*unexpected keyword argument 'expires'",
+            r"CHANNEL_LAYERS\['default'\]\['CONFIG'\] has an unknown option 'expires'\. Did you mean 'expiry'\?",
+        ),
+        (
+            {"default": memory(CONFIG={"expiry": -5})},
+            r"CHANNEL_LAYERS\['default'\]\['CONFIG'\]: expiry is a positive number of seconds, not -5",
+        ),
+        (
+            {"default": memory(CONFIG=["expiry"])},
+            r"CHANNEL_LAYERS\['default'\]\['CONFIG'\] is a dict of options, not \['expiry'\]",
         ),
     ],
 )

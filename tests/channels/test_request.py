@@ -272,6 +272,22 @@ def test_multipart_in_chunks() -> None:
     assert pdf.closed
 
 
+@pytest.mark.parametrize("cut", [None, 20])
+def test_a_chunked_form_needs_no_length(cut: int | None) -> None:
+    """Django takes a missing length for none; the length of a body that is all here is known (RFC 3875 4.1.2)."""
+    headers = [(b"content-type", b"multipart/form-data; boundary=BOUNDARY"), (b"transfer-encoding", b"chunked")]
+    content: dict[str, Any] = {"method": "POST", "headers": headers, "body": MULTIPART[:cut]}
+    if cut:
+        made = request(chunks(MULTIPART[cut:]), body_channel="http.request.body?1", **content)
+        assert "CONTENT_LENGTH" not in made.META
+    else:
+        made = request(**content)
+        assert made.META["CONTENT_LENGTH"] == str(len(MULTIPART))
+    pdf: Any = made.FILES["pdf"]
+    assert (pdf.read(), made.POST["title"]) == (b"FAKEPDFBYTESGOHERE", "My First Book")
+    made.close()
+
+
 def test_post_can_be_set() -> None:
     """Middleware may replace the form."""
     made = post(FORM, b"a=1")

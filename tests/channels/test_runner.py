@@ -17,6 +17,7 @@ from channel_layers.envelope import (
     MESSAGE,
     RAISED,
     RETURNED,
+    UNACCEPTED,
     UNDECIDED,
     UNROUTED,
     Envelope,
@@ -202,6 +203,19 @@ def test_explicit_accept() -> None:
         lane = Lane(route([CONNECT, RECEIVE], lambda message: None))
         assert outcomes(lane.run(channel=CONNECT)) == [(1, UNDECIDED)]
         assert outcomes(lane.run()) == [(2, RETURNED)]
+
+
+def test_connect_that_has_to_accept() -> None:
+    """A class consumer says that it accepts by itself; with ``ACCEPT="explicit"`` that is so for every consumer."""
+
+    def consumer(message: Message) -> None:
+        message.has_to_accept = True
+
+    lane = Lane(route([CONNECT, RECEIVE], consumer))
+    assert outcomes(lane.run(channel=CONNECT)) == [(1, UNACCEPTED)]
+    assert outcomes(lane.run()) == [(2, RETURNED)]
+    with override_settings(CHANNELS={"ACCEPT": "explicit"}):
+        assert outcomes(Lane(route(CONNECT, consumer)).run(channel=CONNECT)) == [(1, UNDECIDED)]
 
 
 def test_connect_that_returns_has_accepted() -> None:

@@ -85,10 +85,6 @@ class Process(RunServer):
 
     command = ("-m", "daphne")
 
-    def send(self, number: signal.Signals) -> None:
-        """Send a signal."""
-        os.kill(self._process.pid, number)
-
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -170,7 +166,7 @@ def test_limits_are_the_numbers_of_the_configuration() -> None:
 def test_help_has_the_docstrings_of_the_configuration() -> None:
     """With the defaults behind them, and without markup."""
     text = " ".join(make_parser().format_help().split())
-    assert "Longest request body; longer is answered 413. (16777216)" in text
+    assert "Longest request body; longer is answered 413. (104857600)" in text
     assert "Mount point of the application, decoded (SCRIPT_NAME)." in text
     assert "``" not in text
 
@@ -259,7 +255,7 @@ def test_limits_in_force() -> None:
     """All of them, and where those come from that are no defaults."""
     config = Config(max_headers=5, http_timeout=1.0, ping_timeout=2.0)
     text = limits_text(config, {"max_headers", "http_timeout"}, {"http_timeout", "ping_timeout"})
-    assert "max_header_size 32768, max_headers 5 (settings), max_body_size 16777216, " in text
+    assert "max_header_size 32768, max_headers 5 (settings), max_body_size 104857600, " in text
     assert "http_timeout 1.0 (command line), " in text
     assert "ping_timeout 2.0 (command line), " in text
     assert len(text.split(", ")) == len(LIMITS)

@@ -27,8 +27,8 @@ def test_a_negative_limit_is_refused(options: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({"max_body_size": 1.5}, "max_body_size is int, 16777216 by default, not 1.5"),
-        ({"max_body_size": True}, "max_body_size is int, 16777216 by default, not True"),
+        ({"max_body_size": 1.5}, "max_body_size is int, 104857600 by default, not 1.5"),
+        ({"max_body_size": True}, "max_body_size is int, 104857600 by default, not True"),
         ({"http_timeout": "5"}, "http_timeout is int or float, 120.0 by default, not '5'"),
         ({"debug": 1}, "debug is bool, False by default, not 1"),
         ({"allowed_hosts": "example.org"}, "allowed_hosts is tuple, () by default, not 'example.org'"),

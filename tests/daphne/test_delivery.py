@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channel_layers.envelope import Done, done
+from channel_layers.envelope import Done, Piece, done
 from channel_layers.losses import Losses
 from channel_layers.memory import MemoryChannelLayer
 from channel_layers.messages import HTTP_KIND, WEBSOCKET_KIND
@@ -46,6 +46,9 @@ class Member:
     def settle(self, token: int, done: Done, session: bytes | None) -> None:
         self.got.append(f"done {token}")
         self.settled.append((token, done, session))
+
+    def deliver_piece(self, piece: Piece) -> None:
+        raise AssertionError("a lane has no bodies")
 
     def close(self, code: int, reason: str, by: str) -> None:
         self.got.append("closed")

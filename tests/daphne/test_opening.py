@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from channel_layers.envelope import AGAIN, LOST, RAISED, RETURNED, UNDECIDED, UNROUTED
+from channel_layers.envelope import AGAIN, LOST, RAISED, RETURNED, UNACCEPTED, UNDECIDED, UNROUTED
 from tests.daphne.serving import CONNECT, DISCONNECT, RECEIVE, SOCKETS, Job, Rig, serving
 from tests.daphne.virtual_time import elapse, idle
 from tests.daphne.wire import (
@@ -71,7 +71,8 @@ async def test_a_handshake_asks_the_application_and_waits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "status"), [(RETURNED, 101), (RAISED, 500), (UNROUTED, 404), (LOST, 503), (UNDECIDED, 0), (AGAIN, 0)]
+    ("outcome", "status"),
+    [(RETURNED, 101), (RAISED, 500), (UNROUTED, 404), (LOST, 503), (UNACCEPTED, 403), (UNDECIDED, 0), (AGAIN, 0)],
 )
 async def test_the_end_of_the_consumer_decides(outcome: int, status: int) -> None:
     """A consumer that returned has accepted; one that raised, was not found or was lost refuses."""
@@ -198,13 +199,23 @@ async def test_a_decision_left_to_another_process_comes_from_there() -> None:
         assert frames_of(transport) == [(TEXT, b"hi")]
 
 
-async def test_data_accepts_for_a_consumer_that_leaves_the_decision() -> None:
-    """A project written to 1.1.8's rule accepts by sending."""
+@pytest.mark.parametrize("outcome", [UNDECIDED, UNACCEPTED])
+async def test_data_accepts_for_a_consumer_that_leaves_the_decision(outcome: int) -> None:
+    """A project written to 1.1.8's rule accepts by sending, and so may a class that has to accept."""
     async with serving() as rig:
         transport = rig.handshake()
-        (await rig.job(CONNECT)).end({"text": "hi"}, outcome=UNDECIDED)
+        (await rig.job(CONNECT)).end({"text": "hi"}, outcome=outcome)
         await idle()
         assert frames_of(transport) == [(TEXT, b"hi")]
+
+
+async def test_a_class_that_does_not_accept_is_told_how() -> None:
+    """The line about the refusal says what its connect() has to do."""
+    async with serving() as rig:
+        rig.handshake()
+        (await rig.job(CONNECT)).end(outcome=UNACCEPTED)
+        await idle()
+        assert 'returned without sending {"accept": True} or calling super()' in rig.lines[0]
 
 
 async def test_a_consumer_may_ask_for_the_connect_again() -> None:
@@ -328,6 +339,8 @@ async def test_no_decision_in_time_refuses() -> None:
         ([{"text": "hi"}], RETURNED, 1),
         ([{"accept": True}], RETURNED, 1),
         ([], UNDECIDED, 1),
+        ([{"accept": True}], UNACCEPTED, 1),
+        ([{"accept": False}], UNACCEPTED, 0),
         ([{"accept": False}], RETURNED, 0),
         ([{"close": True}], RETURNED, 0),
         ([], RAISED, 0),

@@ -19,7 +19,7 @@ class Transport(asyncio.Transport):
     """Hands bytes to its protocol and records what the protocol writes; closes at the loop's next turn, as real ones.
 
     ``stalled`` stands for a client that does not read: the protocol is told once the write limit is passed. ``late``
-    is what was written to a transport that was closing, which a real one drops.
+    is what was written to a transport that was closing, which a real one drops. ``ended``: our half was closed.
     """
 
     def __init__(self, protocol: asyncio.Protocol, **extra: Any) -> None:
@@ -32,6 +32,7 @@ class Transport(asyncio.Transport):
         self.stalled = False
         self.aborted = False
         self.lost = False
+        self.ended = False
         self._unread = 0
         self._high = 64 * 1024
         self._closing = False
@@ -40,7 +41,7 @@ class Transport(asyncio.Transport):
     # -- what the server calls -------------------------------------------------------------------------------------
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
-        if self._closing:
+        if self._closing or self.ended:
             self.late += data
             return
         self.written += data
@@ -49,6 +50,12 @@ class Transport(asyncio.Transport):
             before, self._unread = self._unread, self._unread + len(data)
             if before <= self._high < self._unread:
                 self.protocol.pause_writing()
+
+    def can_write_eof(self) -> bool:
+        return self.get_extra_info("sslcontext") is None
+
+    def write_eof(self) -> None:
+        self.ended = True
 
     def get_write_buffer_size(self) -> int:
         return self._unread
@@ -88,10 +95,11 @@ class Transport(asyncio.Transport):
         assert self.reading
         self.protocol.data_received(data)
 
-    def drain(self) -> None:
-        """Let the client read all that was written."""
-        self._unread = 0
-        self.protocol.resume_writing()
+    def drain(self, size: int | None = None) -> None:
+        """Let the client read all that was written, or ``size`` bytes of it."""
+        self._unread = 0 if size is None else max(0, self._unread - size)
+        if self._unread <= self._high // 4:
+            self.protocol.resume_writing()
 
     def fail(self) -> None:
         """Break the connection so that the server sees it is closing and has not been told that it is lost."""

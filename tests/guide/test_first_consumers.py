@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.guide.project import start_project
-from tests.runserver import RunServer, echoes, running
+from tests.guide.project import Site
+from tests.runserver import RunServer, echoes
 
 HTTP_CONSUMER = {
     "talk/consumers.py": """
@@ -59,17 +57,15 @@ urlpatterns = [path("hello/", lambda request: HttpResponse("Hello from a view"))
 
 
 @pytest.fixture(scope="module")
-def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunServer]:
+def http(site: Site) -> RunServer:
     """The project whose consumer answers every request."""
-    with running(start_project(tmp_path_factory.mktemp("http"), HTTP_CONSUMER), "--noreload") as server:
-        yield server
+    return site("http", HTTP_CONSUMER)
 
 
 @pytest.fixture(scope="module")
-def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunServer]:
+def echo(site: Site) -> RunServer:
     """The project whose consumer sends back what it gets."""
-    with running(start_project(tmp_path_factory.mktemp("echo"), ECHO), "--noreload") as server:
-        yield server
+    return site("echo", ECHO)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Dialog, Page
 
 from tests.chromium import launched
-from tests.guide.project import start_project
-from tests.runserver import RunServer, receive, running
+from tests.guide.project import Site
+from tests.runserver import RunServer, receive
 
 GROUPS = {
     "talk/consumers.py": """
@@ -61,10 +61,9 @@ NO_QUESTIONS = "--disable-features=LocalNetworkAccessChecks"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunServer]:
+def server(site: Site) -> RunServer:
     """The project of the guide."""
-    with running(start_project(tmp_path_factory.mktemp("groups"), GROUPS), "--noreload") as server:
-        yield server
+    return site("groups", GROUPS)
 
 
 @pytest.fixture(scope="module")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
-from tests.guide.project import start_project
-from tests.runserver import RunServer, manage, receive, running
+from tests.guide.project import Site
+from tests.runserver import RunServer, receive
 
 MODELS = {
     "talk/models.py": """
@@ -122,13 +121,9 @@ urlpatterns = [
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunServer]:
+def server(site: Site) -> RunServer:
     """The project of the guide, with its tables."""
-    project = start_project(tmp_path_factory.mktemp("models"), MODELS)
-    manage(project, "makemigrations", "talk", "--verbosity", "0")
-    manage(project, "migrate", "--verbosity", "0")
-    with running(project, "--noreload") as server:
-        yield server
+    return site("models", MODELS, "makemigrations talk", "migrate")
 
 
 def remarks(server: RunServer, room: str) -> Any:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.guide.project import start_project
-from tests.runserver import RunServer, manage, receive, running
+from tests.guide.project import Site
+from tests.runserver import RunServer, receive
 
 ROUTING = {
     "talk/consumers.py": """
@@ -87,12 +85,9 @@ urlpatterns = [
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunServer]:
+def server(site: Site) -> RunServer:
     """The project of the guide, with tables for sessions and users."""
-    project = start_project(tmp_path_factory.mktemp("routing"), ROUTING)
-    manage(project, "migrate", "--verbosity", "0")
-    with running(project, "--noreload") as server:
-        yield server
+    return site("routing", ROUTING, "migrate")
 
 
 def test_a_named_group_becomes_an_argument(server: RunServer) -> None:

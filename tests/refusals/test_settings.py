@@ -42,7 +42,7 @@ def project(directory: Path, name: str, text: str) -> Path:
         (
             SETTINGS,
             f'CHANNEL_LAYERS = {{"default": {{{MEMORY}, "CONFIG": {{"capacty": 3}}}}}}',
-            r"CommandError: CHANNEL_LAYERS\['default'\]\['CONFIG'\]: .* unexpected keyword argument 'capacty'",
+            r"E003\) CHANNEL_LAYERS\['default'\]\['CONFIG'\] has an unknown option 'capacty'\. .* 'capacity'\?",
         ),
         (
             SETTINGS,

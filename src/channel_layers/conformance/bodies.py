@@ -9,7 +9,7 @@ import pytest
 from channel_layers import codec
 from channel_layers.base import BaseChannelLayer
 from channel_layers.body import PIECE_SIZE, ROOM
-from channel_layers.conformance.harness import Harness
+from channel_layers.conformance.harness import Harness, event
 from channel_layers.envelope import MESSAGE, PIECE, Piece, read_piece
 from channel_layers.exceptions import ReaderGone
 from channel_layers.inbox import Inbox
@@ -114,3 +114,23 @@ class BodyConformance(Harness):
                 await body.awrite(bytes(ROOM), True, self.patience)
 
         asyncio.run(asyncio.wait_for(main(), self.patience))
+
+    def test_a_writer_for_a_connection_that_is_gone_learns_it(
+        self, peer: BaseChannelLayer, inbox: Inbox, reply: str
+    ) -> None:
+        """Though its first piece was on its way already: whoever reads the inbox refuses it."""
+        body = peer.open_body(reply)
+        body.write(bytes(ROOM), True, self.patience)
+        inbox.forget(reply)
+        assert inbox.receive(0) == []
+        with pytest.raises(ReaderGone):
+            body.write(b"x", False, self.patience)
+
+    def test_a_queue_can_be_dropped(self, layer: BaseChannelLayer, peer: BaseChannelLayer) -> None:
+        """With all that waits in it, and it can be used again."""
+        layer.write([event("conformance.a?1", "conformance.reply.x!1", n) for n in range(3)])
+        peer.drop_queue("conformance.a?1")
+        assert layer.depth("conformance.a?1") == 0
+        layer.send("conformance.a?1", {"n": 1})
+        assert self.receive(peer, "conformance.a?1")[1] == {"n": 1}
+        asyncio.run(peer.adrop_queue("conformance.b"))

@@ -106,6 +106,9 @@ class MemoryInbox(Inbox):
         self._moves = [entry for entry in entries if entry.kind == JOIN or entry.kind == LEAVE]
         return entries
 
+    def _refuse(self, envelope: Envelope) -> None:
+        self._layer.close_body(envelope.target)
+
     def _register(self, group: str) -> None:
         with self._layer.lock:
             self._layer.groups.setdefault(group, {})[self.name] = self._clock()

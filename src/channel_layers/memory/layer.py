@@ -228,6 +228,15 @@ class MemoryChannelLayer(BaseChannelLayer):
         """As :meth:`retract`."""
         return self.retract(envelope)
 
+    def drop_queue(self, channel: str) -> None:
+        """Delete a queue that nobody will read."""
+        with self.lock:
+            self.queues.drop(channel)
+
+    async def adrop_queue(self, channel: str) -> None:
+        """As :meth:`drop_queue`."""
+        self.drop_queue(channel)
+
     def depth(self, channel: str) -> int:
         """Return how many messages wait in a queue."""
         with self.lock:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 
+from channel_layers.body import LIFETIME
 from channel_layers.capacity import Capacities
 from channel_layers.envelope import MESSAGE, Envelope
 from channel_layers.exceptions import ChannelFull
@@ -62,6 +64,10 @@ class Queues:
                 return True
         return False
 
+    def drop(self, channel: str) -> None:
+        """Forget the messages of one queue."""
+        self._queues.pop(channel, None)
+
     def expire(self) -> None:
         """Drop what nobody has taken in time from every queue: some have no reader that would."""
         for channel, queue in list(self._queues.items()):
@@ -74,13 +80,20 @@ class Queues:
         self._queues.clear()
 
     def _expire(self, queue: deque[Envelope]) -> None:
-        """Drop messages at the head that have waited too long; a connection's event stays as long as that."""
-        deadline = self._clock() - self._expiry
-        while queue and (queue[0].kind == MESSAGE or not queue[0].owner) and queue[0].time < deadline:
-            channel = queue.popleft().target
-            self._losses.note("expired", f"a message on {channel!r} was not taken within {self._expiry} s")
+        """Drop what has waited too long at the head."""
+        now = self._clock()
+        while queue and queue[0].time < now - self._lifetime(queue[0]):
+            gone = queue.popleft()
+            limit = self._lifetime(gone)
+            self._losses.note("expired", f"a message on {gone.target!r} was not taken within {limit} s")
 
     def _full(self, channel: str, queue: Sequence[Envelope]) -> ChannelFull:
         age = self._clock() - queue[0].time
         setting = f"channel_capacity[{channel!r}] in CONFIG"
         return ChannelFull(channel, len(queue), self._capacities[channel], age, setting)
+
+    def _lifetime(self, envelope: Envelope) -> float:
+        """Return how many seconds an entry may wait: an event stays with its connection, a chunk goes in the end."""
+        if envelope.kind == MESSAGE or not envelope.owner:
+            return self._expiry
+        return LIFETIME if "?" in envelope.target else math.inf

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from channel_layers.body import ROOM, BodyWriter, no_room, reader_gone
+from channel_layers.body import LIFETIME, ROOM, BodyWriter, no_room, reader_gone
 from channel_layers.envelope import Piece, piece
 from channel_layers.names import inbox_of
 from channel_layers.redis.exchange import Exchange, Request
@@ -16,8 +16,6 @@ from channel_layers.redis.protocol import pack
 if TYPE_CHECKING:
     from channel_layers.redis.layer import RedisChannelLayer
 
-LIFETIME: Final = 600
-"""Seconds after which a piece that nobody fetches, and room that nobody needs, are deleted."""
 CLOSED: Final = b"closed"
 MANY: Final = 1000
 """More tokens of room than one body can have."""
@@ -75,9 +73,14 @@ def fetching(channel: str, wanted: Piece, layer: RedisChannelLayer) -> Exchange[
     return data
 
 
-def closing(channel: str, unread: Iterable[Piece], layer: RedisChannelLayer) -> Exchange[None]:
-    """Tell the writer that nobody reads on, and delete what was not fetched."""
+def closing_commands(channel: str, unread: Iterable[Piece], layer: RedisChannelLayer) -> list[bytes]:
+    """Return what tells the writer that nobody reads on, and deletes what was not fetched."""
     room = layer.keys.body(channel)
     keys = [wanted.key for wanted in unread]
     commands = [pack("RPUSH", room, CLOSED), pack("EXPIRE", room, LIFETIME)]
-    yield Request([*commands, pack("UNLINK", *keys)] if keys else commands)
+    return [*commands, pack("UNLINK", *keys)] if keys else commands
+
+
+def closing(channel: str, unread: Iterable[Piece], layer: RedisChannelLayer) -> Exchange[None]:
+    """Tell the writer that nobody reads on."""
+    yield Request(closing_commands(channel, unread, layer))

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from channel_layers.envelope import GAP, JOIN, LEAVE, Envelope
+from channel_layers.envelope import GAP, JOIN, LEAVE, Envelope, read_piece
 from channel_layers.exceptions import LayerDeclined, LayerUnavailable
 from channel_layers.inbox import VACANCY, Delivery, Inbox
 from channel_layers.notes import HANDSHAKE, SESSION
 from channel_layers.redis import entries
+from channel_layers.redis.body import closing_commands
 from channel_layers.redis.census import ASK, answering
 from channel_layers.redis.connection import Connection
 from channel_layers.redis.exchange import Conversation, Exchange, Request, run
@@ -242,6 +243,9 @@ class RedisInbox(Inbox):
             self._due += answering(self._layer.keys.answers(envelope.owner), self.members(envelope.target))
             return ()
         return super()._resolve(envelope)
+
+    def _refuse(self, envelope: Envelope) -> None:
+        self._due += closing_commands(envelope.target, [read_piece(envelope)], self._layer)
 
     def _register(self, group: str) -> None:
         self._due.append(REGISTER.call([self._layer.keys.group(group)], self.name))

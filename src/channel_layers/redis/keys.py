@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 
 class Keys:
     """Key names under ``prefix``.
@@ -76,6 +78,10 @@ class Keys:
     def answers(self, question: str) -> str:
         """List: what processes answered to a question."""
         return f"{self.prefix}{{answers:{question}}}"
+
+    def trial(self) -> str:
+        """Of several types: what the names of keys begin with that tell what an account may do."""
+        return f"{self.prefix}{{trial:{os.urandom(8).hex()}}}"
 
     def is_stream(self, key: str) -> bool:
         """Return whether ``key`` is the stream of an inbox."""

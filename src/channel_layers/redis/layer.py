@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any, ClassVar, Final
 from weakref import WeakSet
@@ -17,14 +17,16 @@ from channel_layers.envelope import Envelope, Piece
 from channel_layers.exceptions import LayerUnavailable
 from channel_layers.inbox import Inbox
 from channel_layers.losses import Losses
+from channel_layers.problems import Problem
 from channel_layers.receiver import Receiver
 from channel_layers.redis import body, census, liveness
-from channel_layers.redis.address import Host, read_hosts
 from channel_layers.redis.body import RedisBody
 from channel_layers.redis.connections import Connections
 from channel_layers.redis.connector import Connector
 from channel_layers.redis.exchange import Exchange, Request
+from channel_layers.redis.hosts import Host, read_hosts
 from channel_layers.redis.inbox import RedisInbox
+from channel_layers.redis.inspection import problems_of
 from channel_layers.redis.keys import Keys
 from channel_layers.redis.link import Link
 from channel_layers.redis.protocol import Replies, pack
@@ -43,6 +45,10 @@ SEND_TIMEOUT: Final = 5.0
 """Seconds a direct send waits for room in an inbox before it raises ChannelFull."""
 TIMEOUT: Final = 5.0
 """Seconds a verb waits for a connection, and for an answer, before it raises LayerUnavailable."""
+_NOT_ENCRYPTED: Final = (
+    "symmetric_encryption_keys: this release does not encrypt messages, so the option must go; let them travel over "
+    "TLS (rediss://), and keep others out of Redis by an account and a network of its own"
+)
 
 
 class RedisChannelLayer(BaseChannelLayer):
@@ -51,7 +57,8 @@ class RedisChannelLayer(BaseChannelLayer):
     ``hosts`` names it: a URL or ``(host, port)``, alone or as the one item of a list; by default Redis on this
     machine. Every key begins with ``prefix``. ``timeout`` bounds a verb while the server is away (seconds),
     ``inbox_capacity`` and ``send_timeout`` (seconds) what waits for an interface server; the other options are
-    those of :class:`~channel_layers.base.BaseChannelLayer`.
+    those of :class:`~channel_layers.base.BaseChannelLayer`, and of 1.x: ``connection_kwargs`` are options of redis-py,
+    ``stats_prefix`` means nothing, and ``symmetric_encryption_keys`` are refused, for nothing here is encrypted.
 
     Verbs raise :exc:`~channel_layers.exceptions.LayerUnavailable` when the server cannot be reached or its answer is
     lost. Nothing is sent twice: what was sent when the connection broke may have arrived.
@@ -62,17 +69,25 @@ class RedisChannelLayer(BaseChannelLayer):
     def __init__(
         self,
         *,
-        hosts: str | Sequence[Host] | None = None,
+        hosts: Host | Sequence[Host] | None = None,
         prefix: str = "channels:",
         timeout: float = TIMEOUT,
         inbox_capacity: int = INBOX_CAPACITY,
         send_timeout: float = SEND_TIMEOUT,
+        connection_kwargs: Mapping[str, Any] | None = None,
+        stats_prefix: str | None = None,
+        symmetric_encryption_keys: Sequence[str] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
+        if symmetric_encryption_keys:
+            raise ValueError(_NOT_ENCRYPTED)
+        if stats_prefix is not None:
+            logger.warning("stats_prefix=%r has no effect: what is lost is counted in each process", stats_prefix)
+        self.address = read_hosts(hosts, connection_kwargs)
+        timeout = self.address.timeout or timeout
         if timeout <= 0:
             raise ValueError(f"timeout is a positive number of seconds, not {timeout!r}")
-        self.address = read_hosts(hosts)
         self.keys = Keys(prefix)
         self.inbox_capacity = inbox_capacity
         self.send_timeout = send_timeout
@@ -193,9 +208,22 @@ class RedisChannelLayer(BaseChannelLayer):
         """As :meth:`processes`."""
         return await self.connections.arun(liveness.listing(self))
 
+    def drop_queue(self, channel: str) -> None:
+        """Delete a queue that nobody will read."""
+        self.say([self._dropping(channel)])
+
+    async def adrop_queue(self, channel: str) -> None:
+        """As :meth:`drop_queue`."""
+        await self.connections.arun(_saying([self._dropping(channel)]))
+
     def depth(self, channel: str) -> int:
         """Return how many messages wait in a queue."""
         return int(self.say([pack("LLEN", self.keys.queue(channel))])[0])
+
+    def problems(self) -> list[Problem]:
+        """Connect once, over a connection of its own, and return what is wrong with the server or the way to it."""
+        connector = self.connections.connector
+        return problems_of(self.address, connector.name, self.keys, connector.timeout)
 
     def flush(self) -> None:
         """Delete every message and group. Inboxes are emptied and live on."""
@@ -266,6 +294,9 @@ class RedisChannelLayer(BaseChannelLayer):
         if self.keys.is_stream(key.decode()):
             return pack("XTRIM", key, "MAXLEN", 0)
         return pack("UNLINK", key)
+
+    def _dropping(self, channel: str) -> bytes:
+        return pack("UNLINK", self.keys.queue(channel), self.keys.bell(channel))
 
     def _begin_in_child(self) -> None:
         """Begin anew after a fork: names, inboxes and connections are the parent's."""

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from channel_layers.base import outdated
+from channel_layers.body import LIFETIME
 from channel_layers.envelope import MESSAGE, NOTE, Envelope, announced, done, note_name
 from channel_layers.exceptions import AnswerLost, ChannelFull, LayerUnavailable
 from channel_layers.redis import entries, routing
@@ -143,7 +144,7 @@ class Writer:
 
     def _push(self, channel: str, parcels: Sequence[Parcel], now: float, run: str) -> bytes:
         layer = self._layer
-        lifetime = int(layer.expiry) + QUEUE_GRACE if "?" in channel else 0
+        lifetime = max(int(layer.expiry), LIFETIME) + QUEUE_GRACE if "?" in channel else 0
         keys = [self._keys.queue(channel), self._keys.bell(channel)]
         elements = [e for parcel in parcels for e in entries.queue_elements(parcel.envelopes, now, run)]
         return PUSH.call(keys, layer.capacities[channel], layer.expiry, lifetime, *elements)

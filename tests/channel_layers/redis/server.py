@@ -1,4 +1,4 @@
-"""A real redis-server of the tests' own."""
+"""A real Redis or Valkey server of the tests' own."""
 
 from __future__ import annotations
 
@@ -11,18 +11,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.services import require
+from tests.channel_layers.redis.certificates import Authority
+from tests.runserver import free_port
+from tests.services import missing, require
 
 PATIENCE = 10.0
 """Seconds that a server has to start or to end."""
 
 
-class RedisServer:
-    """A server on a unix socket in ``folder``; it keeps nothing when it ends."""
+class ServerEndedError(Exception):
+    """A server that does not understand its options."""
 
-    def __init__(self, folder: Path) -> None:
+
+class RedisServer:
+    """``program``, or redis-server, on a unix socket in ``folder``; it keeps nothing when it ends."""
+
+    def __init__(self, folder: Path, program: str = "") -> None:
         self.path = folder / "redis.sock"
-        self._binary = require("redis-server")
+        self._program = program or require("redis-server")
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -35,11 +41,13 @@ class RedisServer:
         """Start it and wait until it answers."""
         arguments = ["--port", "0", "--unixsocket", str(self.path), "--save", "", "--dir", str(self._folder)]
         self._process = subprocess.Popen(
-            [self._binary, *arguments, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [self._program, *arguments, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         deadline = time.monotonic() + PATIENCE
         while self._ask_once(b"PING") != b"+PONG\r\n":
-            assert time.monotonic() < deadline, "redis-server did not start"
+            if self._process.poll() is not None:
+                raise ServerEndedError(f"{self._program} ended at once with {options}")
+            assert time.monotonic() < deadline, f"{self._program} did not start"
             time.sleep(0.01)  # nothing tells when it listens but an answer
 
     @contextmanager
@@ -82,6 +90,36 @@ class RedisServer:
                 return b""
             sock.sendall(command + b"\r\n")
             return sock.recv(1 << 20)
+
+
+class TlsServer(RedisServer):
+    """A server that speaks TLS as ``localhost``, certified by ``authority``, and trusts others that are."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.authority = Authority(folder)
+        self.port = free_port()
+        self._files = self.authority.sign("localhost")
+
+    @property
+    def address(self) -> str:
+        """Its URL without options."""
+        return f"rediss://localhost:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """What the ``hosts`` option takes."""
+        return f"{self.address}?ssl_ca_certs={self.authority.certificate}"
+
+    def start(self, *options: str) -> None:
+        """Start it; certificates of clients are not asked for unless ``options`` say so."""
+        files = (self._files[0], self._files[1], self.authority.certificate)
+        names = ("--tls-cert-file", "--tls-key-file", "--tls-ca-cert-file")
+        given = [part for name, file in zip(names, files, strict=True) for part in (name, str(file))]
+        try:
+            super().start("--tls-port", str(self.port), *given, "--tls-auth-clients", "no", *options)
+        except ServerEndedError:
+            missing("this redis-server was built without TLS")
 
 
 def until(condition: Callable[[], object]) -> None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from channel_layers.redis.address import Address, read_hosts
+from channel_layers.redis.address import Address
+from channel_layers.redis.hosts import read_hosts
 from channel_layers.redis.link import Link
 from channel_layers.redis.protocol import ReplyError, pack
-from tests.channel_layers.redis.server import RedisServer
-from tests.services import missing
+from tests.channel_layers.redis.server import RedisServer, TlsServer
 
 PATIENCE = 10.0
 
@@ -144,31 +141,11 @@ def test_what_is_no_redis(impostor: Callable[[bytes], Address], answer: bytes, s
         Link(impostor(answer), "test", PATIENCE)
 
 
-def test_tls(tmp_path: Path, own_server: RedisServer) -> None:
-    """rediss:// speaks TLS with a server whose certificate is known, and with no other."""
-    if shutil.which("openssl") is None:
-        missing("openssl is not installed")
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    files = ["-keyout", str(key), "-out", str(certificate)]
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *files, *subject]
-    subprocess.run(command, check=True, capture_output=True)
-    port = free_port()
-    own_server.kill()
-    files = ["--tls-cert-file", str(certificate), "--tls-key-file", str(key), "--tls-ca-cert-file", str(certificate)]
-    own_server.start("--tls-port", str(port), *files, "--tls-auth-clients", "no")
-    link = Link(read_hosts(f"rediss://localhost:{port}?ssl_ca_certs={certificate}"), "test", PATIENCE)
+def test_tls(tls_server: TlsServer) -> None:
+    """A link over TLS decrypts what it has not been asked for yet, and notices its end."""
+    link = Link(read_hosts(tls_server.url), "test", PATIENCE)
     assert len(link.request([pack("ECHO", "x" * 100_000)], PATIENCE)[0]) == 100_000
     assert not link.has_ended()
-    with pytest.raises(OSError, match="certificate verify failed"):
-        Link(read_hosts(f"rediss://localhost:{port}"), "test", PATIENCE)
-    own_server.kill()
+    tls_server.kill()
     assert link.has_ended()
     link.close()
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port

@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from channel_layers.exceptions import AnswerLost, LayerUnavailable
-from channel_layers.redis.address import read_hosts
 from channel_layers.redis.connector import Connector
 from channel_layers.redis.exchange import Request
+from channel_layers.redis.hosts import read_hosts
 from channel_layers.redis.loop_connection import LoopConnection
 from channel_layers.redis.protocol import pack
 from tests.channel_layers.redis.server import RedisServer

@@ -14,9 +14,9 @@ from channel_layers.base import BaseChannelLayer
 from channel_layers.envelope import EVENT, Envelope
 from channel_layers.exceptions import ChannelFull, InvalidContent, InvalidName, MessageTooLarge
 from channel_layers.registry import Announcement
+from channel_layers.suggestions import did_you_mean
 from channels.layers import ChannelLayerWrapper
 from channels.management.layer import add_layer_option, shared_layer
-from channels.suggestions import did_you_mean
 
 COUNT: Final = 3
 TIMEOUT: Final = 5.0

@@ -1,0 +1,1 @@
+"""A blog that its readers see being written."""

@@ -1,0 +1,1 @@
+"""Chat rooms, all of them over one socket."""

@@ -1,0 +1,1 @@
+"""The project around the lists: settings, URLs and channel routing."""
