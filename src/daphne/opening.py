@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from channel_layers.envelope import LOST, UNACCEPTED, UNDECIDED, Done, Envelope
-from channel_layers.opening import REFUSALS, accepts, accepts_in_the_end, has_data, refuses
+from channel_layers.opening import REFUSALS, accepts, accepts_in_the_end, has_data, only_adds_headers, refuses
 from daphne import access, events
 from daphne.broadcast import Broadcast
 from daphne.connection import LaneConnection
@@ -100,7 +100,7 @@ class OpeningHandshake(LaneConnection):
             self.refuse(content.get("status") or 403, why, content.get("headers") or (), content.get("body"))
         elif accepts(content):
             self._accept(content)
-        elif content.get("headers") and not has_data(content):
+        elif only_adds_headers(content):
             self._add_headers(content["headers"])
         else:
             return False
