@@ -31,13 +31,15 @@ class Boundary:
         self._context: Context = copy_context()
 
     def call(self, route: Route, message: Message, kwargs: dict[str, Any]) -> None:
-        """Run the consumer of ``route`` between two boundaries."""
+        """Run the consumer of ``route`` between two boundaries; save what it has changed in its request's session."""
         if self._pending.uses_database:
             close_old_connections()
         if consumer_started.receivers:
             consumer_started.send(self._sender, environ={})
         try:
             self._run(route, message, kwargs)
+            if "request" in message.__dict__:  # it was used
+                self._context.copy().run(message.request.finish)
         finally:
             if consumer_finished.receivers:
                 consumer_finished.send(self._sender)
@@ -45,13 +47,11 @@ class Boundary:
                 self._leave_database()
 
     def _run(self, route: Route, message: Message, kwargs: dict[str, Any]) -> None:
-        """Call the consumer in a context of its own, and save what it has changed in the session of its request."""
+        """Call the consumer in a context of its own."""
         if route.is_async:
             run_on_loop(route.consumer, message, kwargs, self._context.copy())
         else:
             self._context.copy().run(route.consumer, message, **kwargs)
-        if "request" in message.__dict__:  # it was used
-            self._context.copy().run(message.request.finish)
 
     def report(self) -> None:
         """Tell monitors of the exception being handled, as a failed request would."""
