@@ -110,7 +110,7 @@ class World:
         depth = sum(self.raw.depth(channel) for channel in self.layer.router.channels)
         if depth:
             moves.append(self._take)
-        if self.inbox.entries:  # type: ignore[attr-defined]  # of the in-memory layer's
+        if self.inbox.entries:
             moves.append(self._deliver)
         return moves
 

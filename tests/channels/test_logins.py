@@ -14,7 +14,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.test import Client, override_settings
 
-from channels import auth, route
+from channels import route
 from channels.auth import (
     channel_and_http_session_user_from_http,
     channel_session_user,
@@ -23,6 +23,7 @@ from channels.auth import (
     http_session_user,
     sockets_of,
 )
+from channels.channel import add_to_groups
 from channels.layers import channel_layers
 from channels.logins import LOGIN_ENDED, session_group, user_group
 from channels.message import Message
@@ -310,15 +311,14 @@ def test_a_logout_during_the_handshake_is_seen(stage: Stage, ada: User) -> None:
         found.append(message.user.is_authenticated)
 
     with pytest.MonkeyPatch.context() as patch:
-        real = auth.add_to_groups
 
         def add(*args: Any) -> None:
             other = Client()
             other.cookies = client.cookies
             other.logout()
-            real(*args)
+            add_to_groups(*args)
 
-        patch.setattr(auth, "add_to_groups", add)
+        patch.setattr("channels.auth.add_to_groups", add)
         with apply_routes([route(CONNECT, http_session_user(consumer))]):
             client.connect("/")
     assert found == [False]
