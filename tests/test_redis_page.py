@@ -61,15 +61,16 @@ def test_every_key_is_listed() -> None:
     table = PAGE.partition("| key | type | holds |")[2].partition("\n\n")[0]
     listed = re.findall(r"`(channels:.*?)`", table)
     keys = Keys("channels:")
-    named = {"queue", "bell", "wake", "stream", "entry", "gaps", "waiting", "room", "body", "group", "answers", "kept"}
-    others = {"trial", "is_stream"}
-    assert {name for name in vars(Keys) if not name.startswith("_")} == named | others
+    named = {"queue", "bell", "wake", "stream", "entry", "gaps", "waiting", "room", "notes", "turns"}
+    named |= {"body", "group", "answers", "kept"}
+    assert {name for name in vars(Keys) if not name.startswith("_")} == named | {"trial", "is_stream"}
     inbox, channel, slot = "<inbox>", "<channel>", "<slot>"
     assert sorted(listed) == sorted(
         [
             *(keys.queue(channel), keys.bell(channel), keys.claims + slot, keys.slots, keys.processes, keys.wake(slot)),
             *(keys.kept(channel), keys.dead),
             *(keys.stream(inbox), keys.entry(inbox, "<key>"), keys.gaps(inbox), keys.waiting(inbox), keys.room(inbox)),
+            *(keys.notes(inbox), *keys.turns(channel)),
             *(keys.body("<channel>"), keys.group("<group>"), keys.answers("<question>")),
         ]
     )

@@ -28,6 +28,7 @@ from channels.postponed import Postponed
 from channels.reservation import Reservation
 from channels.runner import Runner, report_refused
 from channels.signals import worker_ready
+from channels.turns import keeper
 
 logger = logging.getLogger("django.channels")
 
@@ -107,6 +108,7 @@ class Worker:
         for thread in self._threads[-1:]:
             thread.join(_left(deadline))
         self.postponed.close()
+        keeper.hand_over(self.channel_layer.channel_layer)
         has_finished = not any(thread.is_alive() for thread in self._threads)
         if has_finished:  # else the end of the process ends its claims
             self.custody.close()

@@ -16,10 +16,12 @@ from channel_layers.conformance.contents import ContentConformance
 from channel_layers.conformance.custody import CustodyConformance
 from channel_layers.conformance.groups import GroupConformance
 from channel_layers.conformance.inboxes import InboxConformance
+from channel_layers.conformance.notes import NoteConformance
 from channel_layers.conformance.queues import QueueConformance
 from channel_layers.conformance.redelivery import RedeliveryConformance
 from channel_layers.conformance.registry import RegistryConformance
 from channel_layers.conformance.slots import SlotConformance
+from channel_layers.conformance.turns import TurnConformance
 from channel_layers.conformance.twins import TwinConformance
 
 __all__ = ["LayerConformance"]
@@ -34,6 +36,8 @@ class LayerConformance(
     CustodyConformance,
     RedeliveryConformance,
     BodyConformance,
+    NoteConformance,
+    TurnConformance,
     RegistryConformance,
     TwinConformance,
 ):

@@ -49,10 +49,11 @@ END = Script("end")
 SEND_BACK = Script("send_back")
 SET_ASIDE = Script("set_aside", "bury")
 RESEND = Script("resend")
+TURN = Script("turn")
 
 ALL = (
     *(PUSH, TAKE, RELEASE, PUT_BACK, FIND_LOST, ANNOUNCE, REAP, OPEN, APPEND, TRIM, REGISTER, UNREGISTER),
-    *(GIVE_UP, HAND_OVER, END, SEND_BACK, SET_ASIDE, RESEND),
+    *(GIVE_UP, HAND_OVER, END, SEND_BACK, SET_ASIDE, RESEND, TURN),
 )
 
 
