@@ -7,7 +7,7 @@ ARGS ?=
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help autobahn chat deploy multichat liveblog todo test bench coverage lint format types client docs matrix dev clean
+.PHONY: help autobahn chat deploy multichat liveblog todo test bench soak coverage lint format types client docs matrix dev clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -49,6 +49,10 @@ client: ## the JavaScript client: types, tests, and that the built files are tho
 
 docs: dev ## the documentation, into docs/_build/html; warnings are errors
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+
+soak: dev ## half an hour of mixed load, and the plot of the memory in the documentation (ARGS="--minutes 5")
+	@$(BIN)/python -m benchmarks.soak --check $(ARGS)
+	@$(BIN)/python -m benchmarks.soak_plot
 
 matrix: dev ## the tests on every Python found, with every Django supported (the newest pair: ARGS=--newest)
 	@$(BIN)/python scripts/matrix.py $(ARGS)
