@@ -7,14 +7,16 @@ context a tenth of one). Database connections live in the thread: they are looke
 
 from __future__ import annotations
 
+import asyncio
 from contextvars import Context, copy_context
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.core.signals import got_request_exception
 from django.db import close_old_connections, connections
 from django.db.backends.signals import connection_created
 
-from channels.loop import run_on_loop
+from channels.loop import contained, run_on_loop
 from channels.message import Message
 from channels.pending import Pending, current
 from channels.routing import Route
@@ -45,6 +47,23 @@ class Boundary:
                 consumer_finished.send(self._sender)
             if self._pending.uses_database:
                 self._leave_database()
+
+    async def acall(self, route: Route, message: Message, kwargs: dict[str, Any]) -> None:
+        """As :meth:`call`, for an ``async def`` consumer: its connections are in Django's thread for such code."""
+        if self._pending.uses_database:
+            await sync_to_async(close_old_connections)()
+        if consumer_started.receivers:
+            consumer_started.send(self._sender, environ={})
+        try:
+            coroutine: Any = route.consumer(message, **kwargs)
+            await asyncio.get_running_loop().create_task(contained(coroutine), context=self._context.copy())
+            if "request" in message.__dict__:  # it was used
+                await sync_to_async(message.request.finish)()
+        finally:
+            if consumer_finished.receivers:
+                consumer_finished.send(self._sender)
+            if self._pending.uses_database:
+                await sync_to_async(close_old_connections)()
 
     def _run(self, route: Route, message: Message, kwargs: dict[str, Any]) -> None:
         """Call the consumer in a context of its own."""

@@ -6,42 +6,33 @@ neither the end of this process nor that of the layer loses it.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
-from channel_layers.base import BaseChannelLayer
 from channel_layers.envelope import Envelope, next_delivery
 from channel_layers.exceptions import LayerUnavailable
-from channel_layers.slot import Custody, Slot
+from channel_layers.slot import Slot
 from channels.pending import Pending
-from channels.postponed import Postponed
+
+if TYPE_CHECKING:
+    from channels.worker import Worker
 
 PAUSE = 1.0
 """Seconds between two attempts to tell a layer that is away."""
 
 
 class Claims:
-    """The claims of one slot. ``retries`` says of which channels messages are delivered again, and how often."""
+    """The claims of one slot of ``worker``."""
 
-    def __init__(
-        self,
-        layer: BaseChannelLayer,
-        slot: Slot,
-        pending: Pending,
-        *,
-        custody: Custody,
-        postponed: Postponed,
-        retries: Mapping[str, int],
-        stopping: threading.Event,
-    ) -> None:
-        self._layer = layer
+    def __init__(self, worker: Worker, pending: Pending, slot: Slot | None = None) -> None:
+        self._layer = worker.channel_layer.channel_layer
         self._slot = slot
         self._pending = pending
-        self._custody = custody
-        self._postponed = postponed
-        self._retries = retries
-        self._stopping = stopping
+        self._custody = worker.custody
+        self._postponed = worker.postponed
+        self._retries = worker.retries
+        self._stopping = worker.stopping
 
     def is_kept(self, envelope: Envelope) -> bool:
         """Return whether a run of ``envelope`` that fails is not the last."""
@@ -68,12 +59,28 @@ class Claims:
     def _send_back(self, envelope: Envelope, replacement: Envelope) -> None:
         self._repeated(partial(self._custody.send_back, envelope, replacement))
 
-    def _handed_over(self, envelope: Envelope) -> bool:
+    def hand_over(self, envelopes: Sequence[Envelope]) -> bool:
+        """Move claims of the slot to the custody; return whether the layer was there before the worker stops."""
+
         def hand_over() -> None:
             with self._pending.lock:  # the watchdog may be using the slot
-                self._slot.hand_over([envelope], self._custody)
+                assert self._slot is not None
+                self._slot.hand_over(envelopes, self._custody)
 
         return self._repeated(hand_over)
+
+    def put_back(self, envelopes: Sequence[Envelope]) -> None:
+        """Return messages that nobody has touched to the heads of their queues."""
+
+        def put_back() -> None:
+            with self._pending.lock:
+                assert self._slot is not None
+                self._slot.put_back(envelopes)
+
+        self._repeated(put_back)
+
+    def _handed_over(self, envelope: Envelope) -> bool:
+        return self.hand_over([envelope])
 
     def _repeated(self, step: Callable[[], object]) -> bool:
         """Take a step until the layer has heard of it; return whether it has before the worker stops."""
@@ -86,3 +93,18 @@ class Claims:
                     return False
             else:
                 return True
+
+
+class HeldClaims(Claims):
+    """As :class:`Claims`, of a message whose claim the custody holds already.
+
+    ``is_taken_over`` is whether something else than the end of its run ends it.
+    """
+
+    def __init__(self, worker: Worker, pending: Pending) -> None:
+        super().__init__(worker, pending)
+        self.is_taken_over = False
+
+    def _handed_over(self, envelope: Envelope) -> bool:
+        self.is_taken_over = True
+        return True

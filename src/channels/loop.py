@@ -22,6 +22,11 @@ def run_on_loop(consumer: Callable[..., Any], message: Message, kwargs: dict[str
     return result.result()
 
 
+def get_loop() -> asyncio.AbstractEventLoop:
+    """Return the loop of this process, which runs in a thread of its own."""
+    return _loops.get()
+
+
 class _Loops:
     """The loop of this process, made at its first use: what is bound to a loop keeps it between two consumers."""
 
@@ -43,11 +48,12 @@ _loops = _Loops()
 def _start(
     loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], context: Context, result: Future[Any]
 ) -> None:
-    task = loop.create_task(_contained(coroutine), context=context)
+    task = loop.create_task(contained(coroutine), context=context)
     task.add_done_callback(lambda done: _finish(done, result))
 
 
-async def _contained(coroutine: Coroutine[Any, Any, Any]) -> Any:
+async def contained(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Return what ``coroutine`` returns; what would end the loop is raised as :exc:`RuntimeError`."""
     try:
         return await coroutine
     except (SystemExit, KeyboardInterrupt) as error:  # would end the loop, and every other consumer with it

@@ -75,13 +75,13 @@ class Runner:
             outcome = self._handle(content, envelope, lane)
             if outcome == AGAIN:
                 break
-        self._end(envelope, lane, outcome, handled)
+        self.finish(envelope, lane, outcome, handled)
 
     def _begin(self, envelope: Envelope) -> LaneState | None:
         self._settled, self._fault, self._is_poison = not envelope.token, "", False
         return LaneState(envelope.session) if envelope.owner else None
 
-    def _end(self, envelope: Envelope, lane: LaneState | None, outcome: int, handled: int) -> None:
+    def finish(self, envelope: Envelope, lane: LaneState | None, outcome: int, handled: int) -> None:
         """Settle ``envelope``, of whose messages so many were handled, the last of them with ``outcome``."""
         if self._claims is not None and not envelope.owner:
             self._end_claimed(envelope, outcome, handled, self._claims)
@@ -122,19 +122,31 @@ class Runner:
 
     def _handle(self, content: dict[str, Any], envelope: Envelope, lane: LaneState | None) -> int:
         try:
-            message = Message(content, envelope.target, self._layer, lane, envelope.attempt)
-            found = self._router.find(message)
+            message, found = self._routed(content, envelope, lane)
             if found is None:
                 return self._unrouted(message, envelope)
+            return self._traced_call(found, message) if self._trace else self._call(found, message)
+        except Exception as error:  # noqa: BLE001 - logged by _broken
+            return self._broken(error, envelope)
+
+    def _routed(
+        self, content: dict[str, Any], envelope: Envelope, lane: LaneState | None
+    ) -> tuple[Message, Match | None]:
+        """Return the message and its route, with everything done that comes before the consumer."""
+        message = Message(content, envelope.target, self._layer, lane, envelope.attempt)
+        found = self._router.find(message)
+        if found is not None:
             if not found.route.ordered and not self._settled:
                 self._settle_early(envelope)
             if self._callback is not None:
                 self._callback(envelope.target, message)
-            return self._traced_call(found, message) if self._trace else self._call(found, message)
-        except Exception as error:  # a fault of the callback, of a signal's receiver or of ours: the lane goes on
-            logger.exception("a message on %s could not be handled", envelope.target)
-            self._fault = f"{type(error).__name__}: {error}"
-            return RAISED
+        return message, found
+
+    def _broken(self, error: Exception, envelope: Envelope) -> int:
+        """Log a fault of the callback, of a signal's receiver or of ours: the lane goes on all the same."""
+        logger.exception("a message on %s could not be handled", envelope.target)  # noqa: LOG004 - each caller handles it
+        self._fault = f"{type(error).__name__}: {error}"
+        return RAISED
 
     def _unrouted(self, message: Message, envelope: Envelope) -> int:
         tried = "; ".join(self._router.tried(message)) or "none"
@@ -152,9 +164,12 @@ class Runner:
     def _traced_call(self, found: Match, message: Message) -> int:
         started = time.perf_counter()
         outcome = self._call(found, message)
+        self._show(found, message, started)
+        return outcome
+
+    def _show(self, found: Match, message: Message, started: float) -> None:
         path, took = message.get("path", ""), (time.perf_counter() - started) * 1000
         traces.info("%s %s -> %s %.1f ms", message.channel_name, path, found.route.name, took)
-        return outcome
 
     def _call(self, found: Match, message: Message) -> int:
         """Call the consumer and translate the exceptions by which it steers."""
@@ -164,6 +179,9 @@ class Runner:
             self._boundary.call(route, message, found.kwargs)
         except BaseException as error:  # noqa: BLE001 - whatever a consumer raises ends its call, never its thread
             return self._steered(error, found, message)
+        return self._returned(message)
+
+    def _returned(self, message: Message) -> int:
         return RETURNED if message.channel_name != CONNECT else self._decision(message)
 
     def _steered(self, error: BaseException, found: Match, message: Message) -> int:

@@ -19,8 +19,9 @@ from channel_layers.envelope import Envelope
 from channel_layers.exceptions import LayerDeclined, may_have_arrived
 from channel_layers.names import new_process_name
 from channel_layers.registry import HEARTBEAT_INTERVAL, Announcement
-from channel_layers.slot import Refused, Slot
+from channel_layers.slot import Custody, Refused, Slot
 from channels.claims import Claims
+from channels.coroutines import LIMIT, Contents, CoroutineRun, Coroutines
 from channels.layers import ChannelLayerWrapper
 from channels.message import Message
 from channels.pending import Pending, Write
@@ -34,6 +35,8 @@ logger = logging.getLogger("django.channels")
 
 MAX_TAKE: Final = 64
 """Messages a slot takes at once while consumers are fast."""
+TAKE_AWAITED: Final = 16
+"""Messages that a slot takes at once of a channel with ``async def`` consumers: it begins all of them."""
 BUDGET: Final = 0.002
 """Seconds that the messages of one channel taken together may be expected to run."""
 SLOW: Final = 0.005
@@ -48,7 +51,8 @@ class Worker:
     ``callback(channel, message)`` is called before each consumer. ``message_retries`` is how often a consumer may
     ask for a message again. ``only_channels`` and ``exclude_channels`` are shell globs. ``reserve`` says how
     many of the threads take nothing but what, as :class:`~channels.reservation.Reservation` does, which may raise
-    :exc:`ValueError`. ``trace`` logs each call.
+    :exc:`ValueError`. ``concurrency`` is how many ``async def`` consumers may run at a time, beside those threads.
+    ``trace`` logs each call.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class Worker:
         exclude_channels: Sequence[str] = (),
         threads: int = 1,
         reserve: Mapping[str, int] | None = None,
+        concurrency: int = LIMIT,
         trace: bool = False,
     ) -> None:
         self.channel_layer = channel_layer
@@ -73,13 +78,14 @@ class Worker:
         """What tells the code it runs from other code; whoever starts the worker may set it."""
         self.stopping = threading.Event()
         self.postponed = Postponed(self._write)
-        self._watchdog = Watchdog()
         router = channel_layer.router
-        self.retries = {channel: n for channel, n in router.retries.items() if channel in self.channels}
+        self.retries: dict[str, int] = {channel: n for channel, n in router.retries.items() if channel in self.channels}
         traffic = {channel: router.traffic[channel] for channel in self.channels}
         self.reservation = Reservation(traffic, threads, reserve)
-        self.custody = channel_layer.open_custody()
-        self._slots = [WorkerSlot(self, self._watchdog, channels) for channels in self.reservation.channels]
+        self.custody: Custody = channel_layer.open_custody()
+        self.coroutines = Coroutines(self, concurrency, self._interrupt)
+        self.watchdog = Watchdog(self.coroutines)
+        self._slots = [WorkerSlot(self, self.watchdog, channels) for channels in self.reservation.channels]
         self._threads: list[threading.Thread] = []
 
     @property
@@ -90,7 +96,7 @@ class Worker:
     def start(self) -> None:
         """Run in threads of its own, until :meth:`stop`."""
         self._announce()
-        targets = [*(slot.run for slot in self._slots), self._heartbeat, self._watchdog.run]
+        targets = [*(slot.run for slot in self._slots), self._heartbeat, self.watchdog.run]
         for number, target in enumerate(targets):
             thread = threading.Thread(target=target, name=f"channels-worker-{number}", daemon=True)
             self._threads.append(thread)
@@ -99,21 +105,25 @@ class Worker:
     def stop(self, timeout: float | None = None) -> bool:
         """Take nothing more and wait up to ``timeout`` seconds for running consumers; return whether all have ended."""
         self.stopping.set()
-        for slot in self._slots:
-            slot.interrupt()
+        self._interrupt()
         deadline = None if timeout is None else time.monotonic() + timeout
         for thread in self._threads[:-1]:
             thread.join(_left(deadline))
-        self._watchdog.stop()  # only now: a running consumer may wait for the answer to what it has sent
+        self.coroutines.join(_left(deadline))
+        self.watchdog.stop()  # only now: a running consumer may wait for the answer to what it has sent
         for thread in self._threads[-1:]:
             thread.join(_left(deadline))
         self.postponed.close()
         keeper.hand_over(self.channel_layer.channel_layer)
-        has_finished = not any(thread.is_alive() for thread in self._threads)
+        has_finished = self.coroutines.join(0) and not any(thread.is_alive() for thread in self._threads)
         if has_finished:  # else the end of the process ends its claims
             self.custody.close()
         self._withdraw()
         return has_finished
+
+    def _interrupt(self) -> None:
+        for slot in self._slots:
+            slot.interrupt()
 
     def _write(self, envelope: Envelope) -> None:
         """Send what is sent on behalf of no running consumer."""
@@ -182,7 +192,10 @@ class WorkerSlot:
         self._layer = layer = worker.channel_layer.channel_layer
         self._pending = Pending(layer, partial(report_refused, layer))
         self._slot: Slot = worker.channel_layer.open_slot(worker.retries)
-        self._wants = dict.fromkeys(channels, 1)
+        self._claims = Claims(worker, self._pending, self._slot)
+        self._coroutines = worker.coroutines
+        self._awaited = worker.channel_layer.router.awaited.intersection(channels)
+        self._wants = dict.fromkeys(channels, 1) | dict.fromkeys(self._awaited, TAKE_AWAITED)
         self._averages = dict.fromkeys(channels, BUDGET)
         self._remaining: deque[Envelope] = deque()
         self.started = 0.0
@@ -191,7 +204,7 @@ class WorkerSlot:
 
     def run(self) -> None:
         """Fetch, run and settle until the worker stops. Nothing that a consumer does ends this loop."""
-        runner = Runner(self._worker, self._pending, self._claims())
+        runner = Runner(self._worker, self._pending, self._claims)
         worker_ready.send(sender=self._worker)
         try:
             while not self._worker.stopping.is_set() or self._remaining:
@@ -202,31 +215,21 @@ class WorkerSlot:
             self._slot.close()
             connections.close_all()
 
-    def _claims(self) -> Claims:
-        worker = self._worker
-        return Claims(
-            self._layer,
-            self._slot,
-            self._pending,
-            custody=worker.custody,
-            postponed=worker.postponed,
-            retries=worker.retries,
-            stopping=worker.stopping,
-        )
-
     def interrupt(self) -> None:
         """Stop waiting for messages."""
         self._slot.interrupt()
 
     def _fetch(self) -> None:
         try:
-            self._remaining.extend(self._slot.take(self._wants, MAX_TAKE))
+            self._remaining.extend(self._slot.take(self._wanted(), MAX_TAKE))
         except OSError as error:
             self._layer.losses.count("not taken", f"no messages could be taken: {error}")
             self._worker.stopping.wait(1.0)
 
     def _run_all(self, runner: Runner) -> None:
         """Run what was taken; one write answers all of it."""
+        if self._awaited and self._remaining:
+            self._start_coroutines()
         if not self._remaining:
             return
         self.started = time.perf_counter()
@@ -243,12 +246,33 @@ class WorkerSlot:
         self.started = 0.0
         self._settle()
 
+    def _wanted(self) -> dict[str, int]:
+        """Return how many messages of which channels can be begun now."""
+        if self._awaited and self._coroutines.is_full:
+            return {channel: n for channel, n in self._wants.items() if channel not in self._awaited}
+        return self._wants
+
+    def _start_coroutines(self) -> None:
+        """Start what goes to ``async def`` consumers, and put back that for which there is no room."""
+        own: list[Envelope] = []
+        ready: list[tuple[Envelope, Contents]] = []
+        for envelope in self._remaining:
+            contents = self._coroutines.contents(envelope) if envelope.target in self._awaited else None
+            own.append(envelope) if contents is None else ready.append((envelope, contents))
+        self._remaining = deque(own)
+        granted = self._coroutines.reserve(len(ready))
+        if granted and self._claims.hand_over([envelope for envelope, _ in ready[:granted]]):
+            for envelope, contents in ready[:granted]:
+                self._coroutines.start(envelope, contents)
+        if ready[granted:]:
+            self._claims.put_back([envelope for envelope, _ in ready[granted:]])
+
     def _settle(self) -> None:
         """Write what was gathered and, in the same write, take what waits already."""
         taken: list[Envelope] = []
 
         def write(envelopes: Sequence[Envelope]) -> list[Refused]:
-            refused, taken[:] = self._slot.settle_and_take(envelopes, self._wants, MAX_TAKE)
+            refused, taken[:] = self._slot.settle_and_take(envelopes, self._wanted(), MAX_TAKE)
             return refused
 
         while not self._settled(write):
@@ -301,8 +325,9 @@ class WorkerSlot:
 class Watchdog:
     """One thread of a worker, awake while consumers run and a moment longer: waking it costs more than a consumer."""
 
-    def __init__(self) -> None:
+    def __init__(self, coroutines: Coroutines | None = None) -> None:
         self.slots: list[WorkerSlot] = []
+        self._coroutines = coroutines
         self._awake = threading.Event()
         self._has_seen_work = False
         self._stopped = False
@@ -337,11 +362,14 @@ class Watchdog:
             quiet = 0 if self._has_seen_work or self._is_anyone_at_work() else quiet + 1
 
     def _is_anyone_at_work(self) -> bool:
-        return any(slot.started for slot in self.slots)
+        return any(run.started for run in self._runs())
+
+    def _runs(self) -> Sequence[WorkerSlot | CoroutineRun]:
+        return self.slots if self._coroutines is None else (*self.slots, *self._coroutines.runs)
 
     def _release_slow(self) -> None:
         deadline = time.perf_counter() - SLOW
-        for slot in self.slots:
+        for slot in self._runs():
             if slot.started and slot.started <= deadline:
                 try:
                     slot.release()

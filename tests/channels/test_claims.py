@@ -11,7 +11,7 @@ from channel_layers.dead import DeadLetter
 from channel_layers.envelope import MESSAGE, Envelope
 from channel_layers.exceptions import LayerUnavailable
 from channel_layers.memory import MemoryChannelLayer
-from channel_layers.memory.slot import MemorySlot
+from channel_layers.memory.slot import MemoryCustody, MemorySlot
 from channel_layers.slot import Custody
 from channels import claims
 from channels.channel import Channel
@@ -144,6 +144,7 @@ def test_what_is_wanted_later_is_claimed_meanwhile() -> None:
         assert wanted.acquire(timeout=PATIENCE)
         go_on.set()
         assert wanted.acquire(timeout=PATIENCE)
+    assert isinstance(worker.custody, MemoryCustody)
     assert worker.custody.claimed == []
 
 

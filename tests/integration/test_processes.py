@@ -71,7 +71,7 @@ def test_a_killed_worker_is_reported_and_replaced(project: Path, layer: LocalCha
         since = len(workers.lines)
         os.kill(pid, signal.SIGKILL)
         died = workers.wait_for(rf"(worker \d) \(process {pid}\) was ended by SIGKILL; another is started now$", since)
-        workers.wait_for(r"1 messages were taken by processes that have died", since)
+        workers.wait_for(r"1 messages were taken and never finished", since)
         workers.wait_for(rf"^{died[1]}: Channels: ", since, STARTING)
         until(lambda: len(layer.processes()) == 2)
         assert pid not in {process.pid for process in layer.processes()}

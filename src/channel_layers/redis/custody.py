@@ -116,6 +116,8 @@ class RedisCustody(Custody):
         self._held.pop(id(envelope), None)
 
     def _closing(self) -> Exchange[None]:
+        if self._unconfirmed:  # what has ended is not to be delivered again
+            yield from self._settling([], [])
         yield from dead.giving_up(self.name, self._layer)
         self._held.clear()
         self._unconfirmed.clear()

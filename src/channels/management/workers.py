@@ -15,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError, CommandParser
 from django.utils.module_loading import import_string
 
+from channels.coroutines import LIMIT
 from channels.handler import ViewConsumer
 from channels.layers import ChannelLayerWrapper
 from channels.processes.commands import common_options
@@ -38,6 +39,13 @@ def add_worker_options(parser: CommandParser) -> None:
         metavar="[WHAT=]N",
         help="Keep N threads free for foreground (HTTP and WebSockets, the default), http, websocket or background. "
         "May be given several times. Without it, background work never takes the last of several threads.",
+    )
+    parser.add_argument(
+        "--concurrency",
+        type=int,
+        default=LIMIT,
+        metavar="N",
+        help=f"Consumers with async def that may run at the same time, beside the threads ({LIMIT}).",
     )
     parser.add_argument(
         "--stop-timeout",
@@ -87,6 +95,7 @@ def worker_options(options: Mapping[str, Any], as_called: bool) -> WorkerOptions
         processes=options["processes"] or 1,
         threads=options["threads"],
         reserve=options["reserve"],
+        concurrency=options["concurrency"],
         only_channels=options["only_channels"],
         exclude_channels=options["exclude_channels"],
         stop_timeout=options["stop_timeout"],
@@ -103,6 +112,8 @@ def make_worker(layer: ChannelLayerWrapper, options: Mapping[str, Any]) -> Worke
     """Return the worker that ``options`` describe; raise :exc:`CommandError` for one that could do nothing."""
     if options["threads"] < 1:
         raise CommandError(f"--threads is 1 or more, not {options['threads']}")
+    if options["concurrency"] < 1:
+        raise CommandError(f"--concurrency is 1 or more, not {options['concurrency']}")
     if not options["stop_timeout"] >= 0:
         raise CommandError(f"--stop-timeout is 0 or more seconds, not {options['stop_timeout']}")
     try:
@@ -116,6 +127,7 @@ def make_worker(layer: ChannelLayerWrapper, options: Mapping[str, Any]) -> Worke
             exclude_channels=options["exclude_channels"],
             threads=options["threads"],
             reserve=parse(options["reserve"]) if options["reserve"] else None,
+            concurrency=options["concurrency"],
             trace=options["verbosity"] > 1,
         )
     except ValueError as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from channels.coroutines import LIMIT
 from channels.layers import DEFAULT_CHANNEL_LAYER, ChannelLayerWrapper
 from channels.processes import line
 from channels.processes.child import Child, Launch
@@ -36,6 +37,7 @@ class WorkerOptions:
     processes: int = 1
     threads: int = 1
     reserve: Sequence[str] = ()
+    concurrency: int = LIMIT
     only_channels: Sequence[str] = ()
     exclude_channels: Sequence[str] = ()
     stop_timeout: float = STOP_TIMEOUT
@@ -53,6 +55,7 @@ class WorkerOptions:
             "--name": name,
             "--layer": self.layer,
             "--threads": self.threads,
+            "--concurrency": self.concurrency,
             "--stop-timeout": self.stop_timeout,
             "--max-messages": self.max_messages,
             "--max-rss": self.max_rss,
