@@ -150,6 +150,11 @@ class Load:
             await asyncio.sleep(1 / PAGES)
 
     async def _open(self, path: str) -> Peer:
-        peer = Peer()
-        await ws_connect(lambda: peer, f"ws://{self._site}{path}", websocket_handshake_timeout=PATIENCE)
-        return peer
+        return await open_peer(f"ws://{self._site}{path}")
+
+
+async def open_peer(url: str) -> Peer:
+    """Open a socket."""
+    peer = Peer()
+    await ws_connect(lambda: peer, url, websocket_handshake_timeout=PATIENCE)
+    return peer

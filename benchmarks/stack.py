@@ -86,7 +86,12 @@ class Stack:
     """
 
     def __init__(
-        self, servers: int = 1, workers: int = 1, threads: int = 1, server_options: Sequence[str] = ()
+        self,
+        servers: int = 1,
+        workers: int = 1,
+        threads: int = 1,
+        server_options: Sequence[str] = (),
+        worker_options: Sequence[str] = (),
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="relay"))
         self.redis_port = free_port()
@@ -97,7 +102,8 @@ class Stack:
             for n, port in enumerate(self.ports)
         ]
         self.workers = [
-            self._python(f"worker{n}", "-m", "django", "runworker", "--threads", str(threads)) for n in range(workers)
+            self._python(f"worker{n}", "-m", "django", "runworker", "--threads", str(threads), *worker_options)
+            for n in range(workers)
         ]
 
     @property
@@ -106,6 +112,7 @@ class Stack:
         return {
             "DJANGO_SETTINGS_MODULE": "benchmarks.site.settings",
             "BENCHMARK_LAYER": f"redis://127.0.0.1:{self.redis_port}/0",
+            "BENCHMARK_LEDGER": str(self.folder / "ledger"),
             "PYTHONPATH": str(Path(__file__).parent.parent),
         }
 

@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable
 
-from benchmarks.chaos import consumers, crowds, outages
+from benchmarks.chaos import consumers, crowds, deploys, ledger, outages
 
 TRIALS: dict[str, Callable[[], Awaitable[None]]] = {
     trial.__name__: trial
@@ -28,6 +28,8 @@ TRIALS: dict[str, Callable[[], Awaitable[None]]] = {
         consumers.gil,
         consumers.ask,
         consumers.senders,
+        deploys.rolling,
+        ledger.ledger,
     )
 }
 
@@ -36,6 +38,7 @@ def main() -> int:
     """Run the trials one after another; return how many failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", choices=[[], *TRIALS], help="trials to run (all)")
+    parser.add_argument("--check", action="store_true", help="accepted as elsewhere: the status tells in any case")
     names = parser.parse_args().names or list(TRIALS)
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))

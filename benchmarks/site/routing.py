@@ -1,7 +1,7 @@
 """Routing with path filters, as a project has them."""
 
 from benchmarks.site.consumers import broadcast, echo, join
-from benchmarks.site.trials import ask, hold_gil, publish, work
+from benchmarks.site.trials import ask, hold_gil, publish, record, work
 from channels import include, route
 from channels.routing import connect_consumer
 
@@ -24,4 +24,6 @@ channel_routing = [
     route("websocket.receive", echo, path=r"^/echo/$"),
     include(rooms, path=r"^/rooms"),
     include(trials, path=r"^/trials"),
+    route("once", record),
+    route("kept", record, delivery="at-least-once", retries=50),
 ]

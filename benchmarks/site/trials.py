@@ -1,6 +1,7 @@
 """Consumers that make trouble on demand, for the trials of ``benchmarks.chaos``."""
 
 import ctypes
+import os
 import time
 from threading import Event
 
@@ -11,6 +12,9 @@ from channels.message import Message
 
 answered: dict[str, Event] = {}
 
+MOMENT = 0.000_5
+"""Seconds; twice that goes by before some lines of the ledger are written, and behind the others."""
+
 _sleep_with_the_gil = ctypes.PyDLL(None).usleep if hasattr(ctypes, "PyDLL") else None
 
 
@@ -20,6 +24,19 @@ def work(message: Message) -> None:
     time.sleep(float(seconds or 0))
     assert message.reply_channel is not None
     message.reply_channel.send({"text": word})
+
+
+def record(message: Message) -> None:
+    """Write channel and number of the message into the ledger, in one write: a kill comes before it or after it."""
+    n = message.content["n"]
+    line = f"{message.channel_name} {n}\n"
+    time.sleep(MOMENT * (n & 2))
+    ledger = os.open(os.environ["BENCHMARK_LEDGER"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    try:
+        os.write(ledger, line.encode())
+    finally:
+        os.close(ledger)
+    time.sleep(MOMENT * (2 - (n & 2)))
 
 
 def hold_gil(message: Message) -> None:
