@@ -58,7 +58,7 @@ async def _disturb(
                 redis.ask("CLIENT", "KILL", "ID", chance.choice(_connections(stack)))
                 kills["CLIENT KILL"] += 1
         statuses[await _status(stack.ports[0])] += 1
-        await asyncio.sleep(chance.uniform(0.1, 0.5))
+        await asyncio.sleep(chance.uniform(1.0, 2.5))
     redis.close()
     return kills, statuses
 

@@ -29,6 +29,7 @@ class Boundary:
     def __init__(self, pending: Pending, sender: type) -> None:
         self._pending = pending
         self._sender = sender
+        self.task: asyncio.Task[Any] | None = None  # of the coroutine that runs
         current.set(pending)
         self._context: Context = copy_context()
 
@@ -56,7 +57,8 @@ class Boundary:
             consumer_started.send(self._sender, environ={})
         try:
             coroutine: Any = route.consumer(message, **kwargs)
-            await asyncio.get_running_loop().create_task(contained(coroutine), context=self._context.copy())
+            self.task = asyncio.get_running_loop().create_task(contained(coroutine), context=self._context.copy())
+            await self.task
             if "request" in message.__dict__:  # it was used
                 await sync_to_async(message.request.finish)()
         finally:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from contextvars import Context
 from functools import partial
@@ -24,6 +25,7 @@ from channels.message import LaneState, Message
 from channels.pending import Pending
 from channels.routing import Match
 from channels.runner import Runner, report_refused
+from channels.time_limits import TimeLimit
 
 if TYPE_CHECKING:
     from channels.worker import Worker
@@ -167,8 +169,11 @@ class CoroutineRun:
 class CoroutineRunner(Runner):
     """Runs ``async def`` consumers on the loop."""
 
+    _task: asyncio.Task[Any] | None = None
+
     async def arun(self, envelope: Envelope, contents: Contents) -> tuple[LaneState | None, int, int]:
         """Handle ``contents``; return the lane, how the last one ended and its number, for :meth:`finish`."""
+        self._task = asyncio.current_task()
         lane = self._begin(envelope)
         outcome, handled = RAISED, 0
         for handled, content in enumerate(contents):  # noqa: B007 - the number of the last one
@@ -192,8 +197,21 @@ class CoroutineRunner(Runner):
 
     async def _acall(self, found: Match, message: Message) -> int:
         self._pending.begin(found.route.name)
+        limit = TimeLimit(found.route, message, self._cancel, self._stack) if found.route.handling.is_limited else None
         try:
             await self._boundary.acall(found.route, message, found.kwargs)
         except BaseException as error:  # noqa: BLE001 - whatever a consumer raises ends its call, never the loop
             return self._steered(error, found, message)
+        finally:
+            if limit is not None:
+                limit.end()
         return self._returned(message)
+
+    def _cancel(self, reason: str) -> None:
+        """End the run of a consumer that is over its limit; it raises where it waits."""
+        assert self._task is not None
+        self._task.get_loop().call_soon_threadsafe(self._task.cancel, reason)
+
+    def _stack(self) -> list[str]:
+        task = self._boundary.task
+        return [] if task is None else [line for frame in task.get_stack() for line in traceback.format_stack(frame, 1)]

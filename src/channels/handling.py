@@ -24,6 +24,13 @@ class Handling(NamedTuple):
     delivery: str = AT_MOST_ONCE
     retries: int | None = None
     traffic: str | None = None
+    soft_limit: float | None = None
+    hard_limit: float | None = None
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether a run may take only so long."""
+        return self.soft_limit is not None or self.hard_limit is not None
 
     @property
     def chances(self) -> int:
@@ -42,6 +49,9 @@ class Handling(NamedTuple):
             return f"retries is 0 to {MAX_RETRIES}, not {self.retries!r}"
         if self.traffic not in (None, *TRAFFIC):
             return f"traffic is one of {', '.join(map(repr, TRAFFIC))}, not {self.traffic!r}"
+        for name, limit in (("soft_limit", self.soft_limit), ("hard_limit", self.hard_limit)):
+            if limit is not None and not limit > 0:
+                return f"{name} is more than 0 seconds, not {limit!r}"
         events = [channel for channel in channels if class_of(channel) != BACKGROUND]
         if events and self.delivery == AT_LEAST_ONCE:
             return f"delivery={AT_LEAST_ONCE!r} is for channels of your own: behind {events[0]!r} a client waits"

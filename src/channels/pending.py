@@ -26,13 +26,15 @@ class Pending:
     """What the consumers of one slot have sent and the layer has not seen yet.
 
     ``route`` names the consumer at work, empty between two. What leaves does so under ``lock``, since the watchdog
-    writes from another thread. ``uses_database`` is whether this slot has opened a database connection.
+    writes from another thread. ``is_abandoned`` is whether its consumer was given up, ``uses_database`` whether this
+    slot has opened a database connection.
     """
 
     def __init__(self, layer: BaseChannelLayer, report: Report) -> None:
         self.layer = layer
         self.route = ""
         self.uses_database = False
+        self.is_abandoned = False
         self.lock = threading.Lock()
         self._report = report
         self._envelopes: list[Envelope] = []
@@ -75,8 +77,20 @@ class Pending:
             del self._envelopes[self._mark :]
             del self._others[self._others_mark :]
 
+    def abandon(self, ended: Sequence[Envelope]) -> list[Envelope]:
+        """Give the running consumer up: return what those before it have sent, and ``ended``; under ``lock``."""
+        self.is_abandoned, mark = True, self._mark
+        return self._drain()[:mark] + list(ended)
+
+    def _check(self) -> None:
+        if self.is_abandoned:
+            text = f"{self.route} was over its hard_limit and is given up: what it sends is discarded"
+            self.layer.losses.count("overdue", text)
+            raise RuntimeError(text)
+
     def add(self, layer: BaseChannelLayer, envelope: Envelope) -> None:
-        """Gather a send of the running consumer."""
+        """Gather a send of the running consumer; raise :exc:`RuntimeError` if that was given up."""
+        self._check()
         if self.uses_database and self._eligible is None and _in_atomic_block():
             with self.lock:
                 self._eligible = len(self._envelopes)
@@ -87,6 +101,7 @@ class Pending:
 
     def write_with(self, layer: BaseChannelLayer, *envelopes: Envelope) -> None:
         """Write envelopes now, behind what was gathered before them; raise if one is refused."""
+        self._check()
         with self.lock:
             refused = self._flush(*(envelopes if layer is self.layer else ()))
             if layer is not self.layer:
@@ -95,6 +110,7 @@ class Pending:
 
     async def awrite_with(self, layer: BaseChannelLayer, *envelopes: Envelope) -> None:
         """As :meth:`write_with`."""
+        self._check()
         with self.lock:
             batch = self._drain()
         own = list(envelopes) if layer is self.layer else []

@@ -76,6 +76,9 @@ class Route:
     delivered again, up to ``retries`` times, and then set aside. ``traffic`` is the class that the channel belongs to
     when slots are reserved, ``"http"``, ``"websocket"`` or ``"background"``; by default its name tells.
 
+    A run that takes longer than ``soft_limit`` seconds is logged with its stack; one that takes longer than
+    ``hard_limit`` is given up: its client is answered, what it still sends is discarded, its process is replaced.
+
     Raises :exc:`ValueError` or :exc:`TypeError` for a name or a filter that cannot be used, and
     :exc:`~django.core.exceptions.ImproperlyConfigured` for a dotted path that cannot be imported.
     """
@@ -89,6 +92,8 @@ class Route:
         delivery: str = AT_MOST_ONCE,
         retries: int | None = None,
         traffic: str | None = None,
+        soft_limit: float | None = None,
+        hard_limit: float | None = None,
         **filters: Filter,
     ) -> None:
         self.channels = _channel_names(channels)
@@ -96,7 +101,7 @@ class Route:
         self.name = name_of(self.consumer)
         self.is_async = is_async(self.consumer)
         self.ordered = ordered
-        self.handling = Handling(ordered, delivery, retries, traffic)
+        self.handling = Handling(ordered, delivery, retries, traffic, soft_limit, hard_limit)
         self.filters = {key: compile_filter(key, pattern) for key, pattern in filters.items()}
         self._matchers = tuple((key, pattern.match, bool(pattern.groups)) for key, pattern in self.filters.items())
         self.bare_match = Match(self, {})

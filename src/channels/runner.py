@@ -34,6 +34,7 @@ from channels.message import LaneState, Message
 from channels.noted_session import count_lost
 from channels.pending import Pending
 from channels.routing import Match
+from channels.time_limits import TimeLimit, this_thread
 
 if TYPE_CHECKING:
     from channels.worker import Worker
@@ -44,6 +45,10 @@ traces = logging.getLogger("django.channels.trace")
 CONNECT: Final = "websocket.connect"
 SECRET_KEYS: Final = frozenset(("headers", "query_string"))
 """Keys of a message that stay out of the log, because cookies and session keys are in them."""
+
+
+class Abandoned(BaseException):
+    """A run has come back that was given up: nobody waits for it."""
 
 
 class Runner:
@@ -62,6 +67,8 @@ class Runner:
         self._postponed = worker.postponed
         self._pending = pending
         self._claims = claims
+        self.abandon: Callable[[str], object] = logger.error
+        """Called when a run has reached its hard limit, with a sentence."""
         self._settled = False
         self._fault = ""  # why the run has failed
         self._is_poison = False  # whether every further run would fail, too
@@ -175,11 +182,22 @@ class Runner:
         """Call the consumer and translate the exceptions by which it steers."""
         route = found.route
         self._pending.begin(route.name)
+        limit = TimeLimit(route, message, self.abandon, this_thread()) if route.handling.is_limited else None
         try:
             self._boundary.call(route, message, found.kwargs)
         except BaseException as error:  # noqa: BLE001 - whatever a consumer raises ends its call, never its thread
             return self._steered(error, found, message)
+        finally:
+            if limit is not None:
+                self._end_limit(limit)
         return self._returned(message)
+
+    def _end_limit(self, limit: TimeLimit) -> None:
+        """Raise :exc:`Abandoned` if the run was given up: whatever follows from it has been done."""
+        with self._pending.lock:
+            limit.end()
+            if self._pending.is_abandoned:
+                raise Abandoned
 
     def _returned(self, message: Message) -> int:
         return RETURNED if message.channel_name != CONNECT else self._decision(message)

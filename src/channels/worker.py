@@ -15,7 +15,7 @@ from typing import Final
 
 from django.db import connections
 
-from channel_layers.envelope import Envelope
+from channel_layers.envelope import RAISED, Envelope, done
 from channel_layers.exceptions import LayerDeclined, may_have_arrived
 from channel_layers.names import new_process_name
 from channel_layers.registry import HEARTBEAT_INTERVAL, Announcement
@@ -27,7 +27,7 @@ from channels.message import Message
 from channels.pending import Pending, Write
 from channels.postponed import Postponed
 from channels.reservation import Reservation
-from channels.runner import Runner, report_refused
+from channels.runner import Abandoned, Runner, report_refused
 from channels.signals import worker_ready
 from channels.turns import keeper
 
@@ -76,6 +76,8 @@ class Worker:
         self.process = new_process_name()
         self.code = ""
         """What tells the code it runs from other code; whoever starts the worker may set it."""
+        self.overdue: Callable[[str], object] = lambda reason: None
+        """Called with a sentence once a thread is stuck in a consumer that was given up; may be set."""
         self.stopping = threading.Event()
         self.postponed = Postponed(self._write)
         router = channel_layer.router
@@ -108,18 +110,29 @@ class Worker:
         self._interrupt()
         deadline = None if timeout is None else time.monotonic() + timeout
         for thread in self._threads[:-1]:
-            thread.join(_left(deadline))
+            if thread not in self._stuck():
+                thread.join(_left(deadline))
         self.coroutines.join(_left(deadline))
         self.watchdog.stop()  # only now: a running consumer may wait for the answer to what it has sent
         for thread in self._threads[-1:]:
             thread.join(_left(deadline))
         self.postponed.close()
         keeper.hand_over(self.channel_layer.channel_layer)
-        has_finished = self.coroutines.join(0) and not any(thread.is_alive() for thread in self._threads)
+        waited_for = [thread for thread in self._threads if thread not in self._stuck()]
+        has_finished = self.coroutines.join(0) and not any(thread.is_alive() for thread in waited_for)
         if has_finished:  # else the end of the process ends its claims
             self.custody.close()
         self._withdraw()
         return has_finished
+
+    @property
+    def has_stuck(self) -> bool:
+        """Whether there are threads in consumers that were given up."""
+        return any(thread.is_alive() for thread in self._stuck())
+
+    def _stuck(self) -> list[threading.Thread]:
+        """Return the threads of consumers that were given up; nobody waits for them."""
+        return [thread for thread, slot in zip(self._threads, self._slots, strict=False) if slot.is_abandoned]
 
     def _interrupt(self) -> None:
         for slot in self._slots:
@@ -198,6 +211,7 @@ class WorkerSlot:
         self._wants = dict.fromkeys(channels, 1) | dict.fromkeys(self._awaited, TAKE_AWAITED)
         self._averages = dict.fromkeys(channels, BUDGET)
         self._remaining: deque[Envelope] = deque()
+        self._running: Envelope | None = None
         self.started = 0.0
         """When what was taken together began to run, on the clock of :func:`time.perf_counter`; 0 while it waits."""
         watchdog.slots.append(self)
@@ -205,12 +219,15 @@ class WorkerSlot:
     def run(self) -> None:
         """Fetch, run and settle until the worker stops. Nothing that a consumer does ends this loop."""
         runner = Runner(self._worker, self._pending, self._claims)
+        runner.abandon = self._abandon
         worker_ready.send(sender=self._worker)
         try:
             while not self._worker.stopping.is_set() or self._remaining:
                 if not self._remaining:
                     self._fetch()
                 self._run_all(runner)
+        except Abandoned:
+            pass  # the process is about to be replaced, and this thread with it
         finally:
             self._slot.close()
             connections.close_all()
@@ -237,6 +254,7 @@ class WorkerSlot:
         counts: dict[str, int] = {}
         while (envelope := self._next()) is not None:
             counts[envelope.target] = counts.get(envelope.target, 0) + 1
+            self._running = envelope
             try:
                 runner.run(envelope)
             except Exception:  # a fault of ours, not of a consumer; the slot goes on
@@ -313,6 +331,30 @@ class WorkerSlot:
                 break
         if untouched:
             self._slot.put_back(untouched[::-1])
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether its consumer was given up: nothing that it does counts any more."""
+        return self._pending.is_abandoned
+
+    def _abandon(self, reason: str) -> None:
+        """Give the running consumer up: answer for it, and let go everything else. Called by a thread of its own."""
+        with self._pending.lock:
+            envelope = self._running
+            if envelope is None or not self.started or self.is_abandoned:
+                return
+            self._return_remaining()
+            ended = [done(envelope.owner, envelope.token, RAISED)] if envelope.token else []
+            envelopes = self._pending.abandon(ended)
+            self.started = 0.0
+        if self._claims.is_kept(envelope):
+            self._claims.failed(envelope, reason)
+        try:
+            for refusal in self._slot.settle(envelopes):
+                report_refused(self._layer, refusal)
+        except OSError as error:
+            self._layer.losses.count("answers lost", f"the answer for an overdue consumer was not sent: {error}")
+        self._worker.overdue(reason)
 
     def release(self) -> None:
         """The running consumer is slow: let go what it need not hold back. Called by the watchdog."""

@@ -18,6 +18,8 @@ from channels.routing import Router, include, null_consumer, route
         ("jobs", {"delivery": "at-least-once", "retries": -1}, "retries is 0 to 250, not -1"),
         ("jobs", {"delivery": "at-least-once", "retries": 251}, "retries is 0 to 250, not 251"),
         ("jobs", {"traffic": "slow"}, "traffic is one of 'http', 'websocket', 'background', not 'slow'"),
+        ("jobs", {"soft_limit": 0}, "soft_limit is more than 0 seconds, not 0"),
+        ("jobs", {"hard_limit": -1}, "hard_limit is more than 0 seconds, not -1"),
         ("http.request", {"delivery": "at-least-once"}, "channels of your own: behind 'http.request' a client waits"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Mapping
 from contextlib import closing
 from functools import partial
@@ -72,9 +73,11 @@ class Command(BaseCommand):
         wait_for(layer)
         process = WorkerProcess(worker, options["stop_timeout"], self._say)
         if options["parent_fd"] is None:
-            has_finished = process.run()
+            worker.overdue = lambda reason: os.kill(os.getpid(), signal.SIGTERM)  # whoever supervises starts another
+            has_finished = process.run() and not worker.has_stuck
         else:
             with closing(Parent(options["parent_fd"])) as parent:
+                worker.overdue = partial(parent.say, REPLACE)
                 Limits(options["max_messages"], options["max_rss"], partial(parent.say, REPLACE)).watch()
                 has_finished = process.run_for(parent, watches_code_since=options["born"])
         if not has_finished:
