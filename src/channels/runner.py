@@ -29,6 +29,7 @@ from channels import conf
 from channels.boundary import Boundary
 from channels.claims import Claims
 from channels.exceptions import ChannelSocketException, ConsumeLater, DenyConnection, ResponseLater
+from channels.faults import extra_of, place_of
 from channels.layers import ChannelLayerWrapper
 from channels.message import LaneState, Message
 from channels.noted_session import count_lost
@@ -262,9 +263,8 @@ class Runner:
         return RETURNED
 
     def _raised(self, found: Match, message: Message) -> int:
-        path = message.get("path")
-        where = f"{message.channel_name} {path}" if path else message.channel_name
-        logger.exception("%s raised on %s", found.route.name, where)  # noqa: LOG004 - each caller handles it now
+        name, extra = found.route.name, extra_of(message, found.route.name)
+        logger.exception("%s raised on %s", name, place_of(message), extra=extra)  # noqa: LOG004 - each caller handles it
         self._boundary.report()
         return RAISED
 

@@ -46,6 +46,16 @@ def hold(message):
     say("held")
 
 
+def stick(message):
+    say(f"stuck in {os.getpid()}")
+    open("gate").read()
+
+
+def leave_all(message):
+    say(f"leaving {os.getpid()}")
+    os._exit(3)
+
+
 def eat(message):
     global eaten
     eaten = b"x" * (96 * 1024 * 1024)
@@ -56,12 +66,14 @@ BROKEN = "def echo(message:\n"
 ROUTING = """
 from channels.routing import route
 
-from mysite.consumers import eat, echo, hold, leave, work
+from mysite.consumers import eat, echo, hold, leave, leave_all, stick, work
 
 channel_routing = [
     route("websocket.receive", echo),
     route("websocket.disconnect", leave),
     route("http.request", hold, path="^/hold/$"),
+    route("http.request", stick, path="^/stick/$", hard_limit=0.2),
+    route("http.request", leave_all, path="^/exit/$"),
     route("work", work),
     route("hold", hold),
     route("eat", eat),

@@ -239,6 +239,25 @@ def test_a_request_whose_worker_is_killed_is_answered(shared: tuple[Serve, Path]
     assert serve.get("/hello/") == (200, "Hello")
 
 
+@pytest.mark.parametrize(
+    ("path", "said", "told"),
+    [
+        ("/stick/", "stuck in", r"stick was over its hard_limit of 0\.2 s on http\.request /stick/"),
+        ("/exit/", "leaving", "ended with status 3; another is started"),
+    ],
+)
+def test_a_consumer_that_misbehaves_is_contained(shared: tuple[Serve, Path], path: str, said: str, told: str) -> None:
+    """One that never returns, or ends its process: its client gets 500, others are served, the worker is replaced."""
+    serve, _ = shared
+    since = len(serve.lines)
+    assert serve.get(path)[0] == 500
+    pid = int(serve.wait_for(rf"^{said} (\d+)$", since)[1])
+    serve.wait_for(told, since)
+    serve.wait_for(r"^worker( \d)?: Channels: ", since, STARTING)
+    until(lambda: not is_alive(pid))
+    assert serve.get("/hello/") == (200, "Hello")
+
+
 def test_a_killed_server_is_started_again(shared: tuple[Serve, Path]) -> None:
     """At the same port, and is reported to the layer; the workers go on."""
     serve, project = shared
