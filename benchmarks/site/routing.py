@@ -1,6 +1,6 @@
 """Routing with path filters, as a project has them."""
 
-from benchmarks.site.consumers import broadcast, echo, join
+from benchmarks.site.consumers import background, broadcast, churn, echo, hand_out, join
 from benchmarks.site.trials import ask, hold_gil, publish, work
 from channels import include, route
 from channels.routing import connect_consumer
@@ -20,8 +20,11 @@ trials = [
 ]
 
 channel_routing = [
-    route("websocket.connect", connect_consumer, path=r"^/echo/$"),
+    route("websocket.connect", connect_consumer, path=r"^/(?:echo|churn|background)/$"),
     route("websocket.receive", echo, path=r"^/echo/$"),
     include(rooms, path=r"^/rooms"),
+    route("websocket.receive", churn, path=r"^/churn/$"),
+    route("websocket.receive", hand_out, path=r"^/background/$"),
+    route("background", background),
     include(trials, path=r"^/trials"),
 ]

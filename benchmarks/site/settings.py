@@ -11,10 +11,11 @@ MIDDLEWARE: list[str] = []
 USE_TZ = True
 
 _redis = os.environ.get("BENCHMARK_LAYER", "")
+_config = {"channel_capacity": {"background": 100_000}}
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channel_layers.redis.RedisChannelLayer" if _redis else "channel_layers.memory.MemoryChannelLayer",
-        "CONFIG": {"hosts": _redis} if _redis else {},
+        "CONFIG": {"hosts": _redis, **_config} if _redis else _config,
         "ROUTING": "benchmarks.site.routing.channel_routing",
     },
 }

@@ -1,0 +1,176 @@
+"""What is aimed at, and whether it was reached: ``python -m benchmarks.targets [FILE]`` judges results again.
+
+Every target is a ratio within one run, or a cost. A rival's figure is that of its best combination. Where the load was
+the limit of a rival there is no verdict; where it was ours, a ratio that is large enough is held all the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from benchmarks.environments import ROOT
+from benchmarks.measurement import Measurement
+from benchmarks.results import Figure, Results
+
+OURS: Final = "ours-redis"
+FLAT: Final = 1.25
+"""By how much the cost of a delivery may differ between 100 and 10,000 members."""
+BROADCASTS: Final = ("broadcast-100", "broadcast-1000", "broadcast-10000")
+SERVERS: Final = {"broadcast-1000": 1, "broadcast-1000-2servers": 2, "broadcast-1000-4servers": 4}
+RESULTS: Final = ROOT / "benchmarks" / "results" / "results.json"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A target, what was measured, and whether it was held; ``against`` is the rival, ``aim`` what is hoped for."""
+
+    text: str
+    bound: float
+    at_least: bool
+    unit: str
+    figure: Figure | None
+    against: str = ""
+    aim: float | None = None
+    limited: str = ""
+
+    @property
+    def held(self) -> bool:
+        """Whether it was measured and reached."""
+        return self.verdict == "held"
+
+    @property
+    def verdict(self) -> str:
+        """``held``, ``missed``, or why nothing can be said."""
+        if self.figure is None:
+            return "not measured"
+        reached = self.figure.value >= self.bound if self.at_least else self.figure.value <= self.bound
+        if self.limited == "theirs" or (self.limited and not reached):
+            return "not judged: the load was the limit"
+        return "held" if reached else "missed"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A ratio of ours to a rival's: the best of ``rivals``, by the beginnings of their names."""
+
+    text: str
+    workload: str
+    rivals: tuple[str, ...]
+    bound: float
+    at_least: bool = True
+    aim: float | None = None
+    ours: str = OURS
+
+    def judge(self, results: Results) -> Judged:
+        """Return what ``results`` say of it."""
+        workload = idle(results) if self.workload == "idle" else self.workload
+        rival = best(results, workload, self.rivals, at_least=self.at_least)
+        figure = results.ratio(workload, self.ours, rival) if rival else None
+        limited = _limited(results, workload, self.ours, rival) if rival else ""
+        return Judged(self.text, self.bound, self.at_least, "×", figure, rival, self.aim, limited)
+
+
+def best(results: Results, workload: str, rivals: Sequence[str], *, at_least: bool) -> str:
+    """Return the name of the best of ``rivals``, or nothing if none was measured."""
+    figures = {
+        name: found.value
+        for name in results.contenders(workload)
+        if name.startswith(tuple(rivals)) and (found := results.figure(workload, name))
+    }
+    return (max if at_least else min)(figures, key=lambda name: figures[name], default="")
+
+
+def _limited(results: Results, workload: str, ours: str, theirs: str) -> str:
+    for name, whose in ((theirs, "theirs"), (ours, "ours")):
+        figure = results.figure(workload, name)
+        if figure and figure.limited:
+            return whose
+    return ""
+
+
+RATIOS: Final = (
+    Target("echo, 100 sockets, against Channels 4 on uvicorn", "echo-100", ("channels4-uvicorn",), 3.5, aim=4.0),
+    Target("echo, 100 sockets, against Channels 4 on daphne 4", "echo-100", ("channels4-daphne",), 5.5, aim=6.5),
+    Target("echo, 1 socket, median latency, against Channels 4 on uvicorn", "echo-1", ("channels4-uvicorn",), 2.0, False),
+    Target("broadcast to 1,000, against Channels 4", "broadcast-1000", ("channels4",), 15.0),
+    Target("broadcast to 10,000, against Channels 4", "broadcast-10000", ("channels4",), 15.0),
+    Target("broadcast to 1,000, against nchan", "broadcast-1000", ("nchan",), 0.9),
+    Target("broadcast to 10,000, against nchan", "broadcast-10000", ("nchan",), 0.9),
+    Target("broadcast to 1,000, against Node ws", "broadcast-1000", ("node-ws",), 0.9),
+    Target("broadcast to 10,000, against Node ws", "broadcast-10000", ("node-ws",), 0.9),
+    Target("idle socket, memory, against Channels 4 on uvicorn", "idle", ("channels4-uvicorn",), 0.25, False),
+    Target("HTTP hello, against Django on uvicorn", "hello", ("django-uvicorn",), 6.0),
+    Target("HTTP hello, against Django on daphne 4", "hello", ("django-daphne",), 6.0),
+    Target("HTTP hello, against Django on gunicorn (gthread)", "hello", ("django-gunicorn",), 2.0),
+)  # fmt: skip
+
+
+def judge(results: Results) -> list[Judged]:
+    """Judge every target."""
+    return [*(target.judge(results) for target in RATIOS), *costs(results)]
+
+
+def costs(results: Results) -> Iterable[Judged]:
+    """Judge what a message costs: CPU, memory, commands."""
+    deliveries = {name: results.figure(name, OURS, _cpu_of("server")) for name in BROADCASTS}
+    for name, figure in deliveries.items():
+        members = f"{int(name.rpartition('-')[2]):,}"
+        yield Judged(f"CPU of the server for each delivery to {members} members", 12.0, False, "µs", figure)
+    yield Judged("the same, largest by smallest", FLAT, False, "×", _spread(list(deliveries.values())))
+    yield Judged("idle socket, memory of the server", 6.0, False, "KiB", results.figure(idle(results), OURS))
+    yield Judged("commands on Redis for each echo", 1.0, False, "", results.figure("echo-100", OURS, _commands(1)))
+    for name, servers in SERVERS.items():
+        text = f"commands on Redis for each broadcast, {servers} server process{'es' * (servers > 1)}"
+        yield Judged(text, 2.0 + servers, False, "", results.figure(name, OURS, _commands(1000)))
+
+
+def idle(results: Results) -> str:
+    """Return the name of the workload with the most idle sockets that was measured."""
+    return next((name for name in ("idle-10000", "idle-1000") if results.contenders(name)), "idle-10000")
+
+
+def _cpu_of(role: str) -> Callable[[Measurement], float | None]:
+    return lambda measurement: measurement.cpu.get(role)
+
+
+def _commands(deliveries: int) -> Callable[[Measurement], float | None]:
+    return lambda m: sum(m.commands.values()) * deliveries if m.commands else None
+
+
+def _spread(figures: Sequence[Figure | None]) -> Figure | None:
+    found = [figure for figure in figures if figure]
+    if len(found) < len(figures):
+        return None
+    values = [figure.value for figure in found]
+    value = max(values) / min(values)
+    return Figure(value, value, value, len(found), disturbed=any(figure.disturbed for figure in found))
+
+
+def table(judged: Sequence[Judged]) -> str:
+    """Return a line for each target: what it is, what was measured, the verdict."""
+    lines = []
+    for each in judged:
+        bound = f"{'≥' if each.at_least else '≤'} {each.bound:g} {each.unit}".strip()
+        measured = f"{each.figure.value:.2f} {each.unit}".strip() if each.figure else "-"
+        text = each.text + (f" ({each.against})" if each.against else "")
+        mark = " (disturbed)" * bool(each.figure and each.figure.disturbed)
+        lines.append(f"{text:100} {bound:>9} {measured:>10}  {each.verdict}{mark}")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Judge results; return 1 unless every target was held."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", nargs="?", type=Path, default=RESULTS)
+    judged = judge(Results.load(parser.parse_args().results))
+    print(table(judged))
+    return 0 if all(each.held for each in judged) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
