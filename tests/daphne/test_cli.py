@@ -85,10 +85,6 @@ class Process(RunServer):
 
     command = ("-m", "daphne")
 
-    def send(self, number: signal.Signals) -> None:
-        """Send a signal."""
-        os.kill(self._process.pid, number)
-
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -46,6 +46,7 @@ from daphne.endpoints import (
     passed_on,
 )
 from daphne.layer_path import BUILT_IN, LayerPathError, load_layer
+from daphne.parent import Parent
 from daphne.server import Server, new_event_loop
 from daphne.tls import Certificate, CertificateError
 
@@ -106,6 +107,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("layer", metavar="module:object", help=f"the channel layer, such as {BUILT_IN}")
     parser.add_argument("--version", action="version", version=f"%(prog)s {daphne.__version__}")
+    parser.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
     _add_endpoints(parser.add_argument_group("where to listen", "Each may be given several times."))
     _add_logs(parser.add_argument_group("what to log"))
     _add_application(parser.add_argument_group("what the application sees"))
@@ -237,7 +239,7 @@ def run(options: argparse.Namespace) -> None:
         listeners = listen_on(choose(options.hosts, options.ports, others, certificate_of(options)))
         for listener in listeners:
             opened.enter_context(listener.sock)
-        runner.run(serve(layer, within_file_limit(config), listeners, given))
+        runner.run(serve(layer, within_file_limit(config), listeners, given, options.parent_fd))
 
 
 def certificate_of(options: argparse.Namespace) -> Certificate | None:
@@ -292,23 +294,32 @@ def show_logs(options: argparse.Namespace) -> None:
 
 
 async def serve(
-    layer: BaseChannelLayer, config: Config, listeners: Sequence[Listener], given: Collection[str] = ()
+    layer: BaseChannelLayer,
+    config: Config,
+    listeners: Sequence[Listener],
+    given: Collection[str] = (),
+    parent_fd: int | None = None,
 ) -> None:
     """Serve on ``listeners`` until SIGTERM or SIGINT; a second one ends the process at once.
 
-    SIGHUP reads certificates again. ``given`` are the options that the command line has set.
+    SIGHUP reads certificates again. ``given`` are the options that the command line has set. ``parent_fd`` is the line
+    to a process that has started this one: it is told when the server listens, its end is the server's, and signals of
+    a terminal are left to it.
     """
     stop = asyncio.Event()
     server = Server(layer, config)
     contexts = [(each.certificate, each.certificate.context()) for each in listeners if each.certificate]
-    _handle_signals(stop, contexts)
+    _handle_signals(stop, contexts, has_parent=parent_fd is not None)
     await server.start([each.sock for each in listeners if not each.certificate])
     secured = [each.sock for each in listeners if each.certificate]
     for sock, (_, context) in zip(secured, contexts, strict=True):
         await server.listen(sock, context)
+    parent = None if parent_fd is None else Parent(parent_fd, stop.set)
     logger.info("process %d listens on %s", os.getpid(), ", ".join(map(address_of, listeners)))
     logger.info("channel layer %s.%s", type(layer).__module__, type(layer).__qualname__)
     logger.info("limits: %s", limits_text(config, layer.server_options, given))
+    if parent is not None:
+        parent.ready(layer.process)
     await stop.wait()
     logger.info("ending: requests in progress finish, sockets are closed with 1012")
     try:
@@ -321,10 +332,21 @@ async def serve(
 Secured: TypeAlias = tuple[Certificate, ssl.SSLContext]
 
 
-def _handle_signals(stop: asyncio.Event, contexts: Sequence[Secured]) -> None:
+def _handle_signals(stop: asyncio.Event, contexts: Sequence[Secured], *, has_parent: bool) -> None:
+    """Let the first signal set ``stop``, and the next end the process. A parent says what those of a terminal mean."""
     loop = asyncio.get_running_loop()
-    for number in SIGNALS:
-        loop.add_signal_handler(number, _end, loop, stop)
+    numbers = [signal.SIGTERM] if has_parent else SIGNALS
+
+    def end() -> None:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+        stop.set()
+
+    if has_parent:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in numbers:
+        loop.add_signal_handler(number, end)
     loop.add_signal_handler(signal.SIGHUP, renew, contexts)
 
 
@@ -348,10 +370,3 @@ def limits_text(config: Config, settings: Collection[str], given: Collection[str
         return " (command line)" if name in given else " (settings)" if name in settings else ""
 
     return ", ".join(f"{field.name} {getattr(config, field.name)}{source(field.name)}" for field in LIMITS)
-
-
-def _end(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    for number in SIGNALS:
-        loop.remove_signal_handler(number)
-        signal.signal(number, signal.SIG_DFL)
-    stop.set()
