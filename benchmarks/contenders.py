@@ -90,6 +90,7 @@ OURS: Final = (
         environment={"DJANGO_SETTINGS_MODULE": "benchmarks.site.settings"},
     ),
     relay("ours-redis", "Channels Relay, server and worker over Redis", "{redis}", needs=("redis",)),
+    relay("ours-embedded", "Channels Relay, server and worker over the embedded layer", "local:{folder}", quick=False),
     relay(
         "ours-redis-beside",
         "the same, Redis on the processor of server and worker",

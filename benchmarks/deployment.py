@@ -12,10 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from benchmarks import environments
+from benchmarks import environments, usage
 from benchmarks.contenders import Contender, Program
 from benchmarks.machine import Layout
-from benchmarks.process import Process, free_port
+from benchmarks.process import Process, free_port, kill
 
 RIVALS: Final = Path(__file__).parent / "rivals"
 ROOT: Final = Path(__file__).parent.parent
@@ -55,6 +55,8 @@ class Deployment:
         for _, process in reversed(self._running):
             process.end(signal.SIGKILL)
         self._running.clear()
+        for pid in usage.naming(str(self.folder)):  # an embedded server is nobody's child
+            kill(pid)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def roles(self) -> dict[str, list[int]]:
@@ -62,7 +64,9 @@ class Deployment:
         found: dict[str, list[int]] = {}
         for role, process in self._running:
             found.setdefault(role, []).extend(process.pids())
-        return found
+        known = {pid for pids in found.values() for pid in pids}
+        kept = [pid for pid in usage.naming(str(self.folder)) if pid not in known]
+        return {**found, "redis": kept} if kept else found
 
     def resident(self, role: str = "server") -> int:
         """Return the resident memory of all processes with a role, in bytes."""
@@ -100,6 +104,7 @@ class Deployment:
             "own": sys.executable,
             "python": str(environments.PYTHON),
             "port": str(port),
+            "folder": str(self.folder),
             "redis": f"redis://127.0.0.1:{self.redis_port}/0" if self.redis_port else "",
             "node": shutil.which("node") or "node",
             "here": str(RIVALS / "node"),
@@ -117,7 +122,6 @@ class Deployment:
         path.write_text(
             text.format(
                 **values,
-                folder=self.folder,
                 files=files,
                 connections=files - 100,
                 module=environments.NCHAN,

@@ -55,7 +55,7 @@ class Process:
             return
         children = usage.descendants(self.pid) if number == signal.SIGKILL else []
         for pid in children:
-            _kill(pid)
+            kill(pid)
         self._process.send_signal(number)
         self._process.wait(PATIENCE)
         self._process = None
@@ -80,7 +80,8 @@ class Process:
         return self.log.read_text(errors="replace")[before:]
 
 
-def _kill(pid: int) -> None:
+def kill(pid: int) -> None:
+    """Kill a process, unless it has gone."""
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:

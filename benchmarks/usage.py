@@ -101,6 +101,11 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def naming(text: str) -> list[int]:
+    """Return the ids of the processes that have ``text`` in their command line."""
+    return [pid for pid in _pids() if text in _read(PROC / str(pid) / "cmdline")]
+
+
 def kernel_threads(cores: Collection[int]) -> list[int]:
     """Return the threads of the kernel that deliver packets on ``cores`` when there are many."""
     names = {f"ksoftirqd/{core}" for core in cores}

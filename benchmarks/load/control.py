@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks import usage
 from benchmarks.histogram import Histogram
 from benchmarks.load.spec import Spec, Watch
-from benchmarks.redis_client import RedisClient
+from benchmarks.redis_client import Monitor, RedisClient
 
 clock = time.perf_counter
 """The machine's monotonic clock: the same for all processes."""
@@ -53,7 +53,7 @@ class Control:
 
     def open_window(self) -> float:
         """Begin to measure; return the time."""
-        self._calls = self._redis.calls() if self._redis else {}
+        self._begin_counting()
         self._before = usage.snapshot(self._watch.cores, self._watch.roles)
         return self._before.at
 
@@ -61,10 +61,21 @@ class Control:
         """End measuring; return the time."""
         after = usage.snapshot(self._watch.cores, self._watch.roles)
         self._usage = usage.between(self._before, after)
-        if self._redis:
+        self._end_counting()
+        return after.at
+
+    def _begin_counting(self) -> None:
+        if self._redis and self.spec.monitor:
+            self._monitor = Monitor(self.spec.redis)
+        elif self._redis:
+            self._calls = self._redis.calls()
+
+    def _end_counting(self) -> None:
+        if self._redis and self.spec.monitor:
+            self._calls = self._monitor.sent()
+        elif self._redis:
             calls = self._redis.calls()
             self._calls = {name: count - self._calls.get(name, 0) for name, count in calls.items() if name != "info"}
-        return after.at
 
     def check_time(self) -> None:
         """Raise :exc:`LoadError` if the load has taken longer than it may."""

@@ -46,6 +46,8 @@ class Spec:
     """After so many seconds the load gives up, whatever happens."""
     redis: int = 0
     """Port of the Redis whose commands are counted; 0: none."""
+    monitor: bool = False
+    """Whether only the commands are counted that clients send, and not those that scripts give."""
     number: int = 0
     """Which of several processes this is."""
 
