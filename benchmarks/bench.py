@@ -1,7 +1,7 @@
 """``make bench``: measure this project and its rivals, in turn, on this machine.
 
 Without words everything is measured; words choose workloads by the beginning of their name or family, such as "echo" or
-"broadcast-1000". A full run takes about 40 minutes, a quick one 3, once the rivals are installed. See
+"broadcast-1000". A full run takes at most 30 minutes, a quick one 4, once the rivals are installed. See
 benchmarks/README.md for the method.
 """
 
@@ -22,11 +22,13 @@ from benchmarks import contenders, environments, machine, targets, workloads
 from benchmarks.contenders import Contender
 from benchmarks.environments import HOME, ROOT
 from benchmarks.results import Results
-from benchmarks.schedule import Schedule
+from benchmarks.schedule import Patience, Schedule
 from benchmarks.workloads import Workload
 
-PATIENCE: Final = 300.0
+PATIENCE: Final = 120.0
 """Seconds that a full run may spend on repeating measurements that were disturbed."""
+MINUTES: Final = 25.0
+"""Minutes after which each workload that is left is measured once."""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -40,6 +42,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--runs", type=int, metavar="N", help="runs of each workload")
     parser.add_argument("--seconds", type=float, metavar="S", help="length of a window")
     parser.add_argument("--patience", type=float, metavar="S", help="how long disturbed figures are repeated in all")
+    parser.add_argument("--minutes", type=float, default=MINUTES, metavar="M", help="after these, measure only once")
     parser.add_argument("--output", type=Path, metavar="FILE", help="where the results go")
     parser.add_argument("--check", action="store_true", help="exit 1 unless every target was measured and held")
     parser.add_argument("--list", action="store_true", help="say what would be measured, and for how long")
@@ -65,7 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     complete = not (options.words or options.only or options.quick or options.seconds or options.runs)
     results = _begun(taking_part, missing, quick=options.quick)
-    path = options.output or (targets.RESULTS if complete else HOME / "results" / f"{results.begun.replace(':', '')}.json")
+    path = options.output or (
+        targets.RESULTS if complete else HOME / "results" / f"{results.begun.replace(':', '')}.json"
+    )
     _measure(schedule, results, path, _patience(options))
     results.complete = complete
     results.save(path)
@@ -75,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if options.check and not all(each.held for each in judged) else 0
 
 
-def _measure(schedule: Schedule, results: Results, path: Path, patience: float) -> None:
+def _measure(schedule: Schedule, results: Results, path: Path, patience: Patience) -> None:
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     begun = time.monotonic()
@@ -84,9 +89,9 @@ def _measure(schedule: Schedule, results: Results, path: Path, patience: float) 
         results.save(path)
 
 
-def _patience(options: argparse.Namespace) -> float:
+def _patience(options: argparse.Namespace) -> Patience:
     given: float | None = options.patience
-    return given if given is not None else 0.0 if options.quick else PATIENCE
+    return Patience(given if given is not None else 0.0 if options.quick else PATIENCE, options.minutes)
 
 
 def _changed(workload: Workload, options: argparse.Namespace) -> Workload:

@@ -38,9 +38,7 @@ async def connect(url: str, count: int, offer: str = "") -> list[Any]:
     sockets: list[Any] = []
     while len(sockets) < count:
         some = min(CONNECT_AT_ONCE, count - len(sockets))
-        opened = [
-            ws_connect(Member, url, websocket_handshake_timeout=60, extra_headers=headers) for _ in range(some)
-        ]
+        opened = [ws_connect(Member, url, websocket_handshake_timeout=60, extra_headers=headers) for _ in range(some)]
         sockets += [listener for _, listener in await asyncio.gather(*opened)]
     return sockets
 

@@ -130,7 +130,9 @@ def channels4(server: str, layer: str = "", *, worker: bool = False) -> Contende
     workers = (Program(role="worker", command=("{python}", "-m", "django", "runworker", "background")),)
     return Contender(
         name="-".join(filter(None, ["channels4", server, layer, "worker" if worker else ""])),
-        title=f"Channels 4 on {TITLES[server]}" + (f", layer {layer}" if layer else "") + (", worker" if worker else ""),
+        title=f"Channels 4 on {TITLES[server]}"
+        + (f", layer {layer}" if layer else "")
+        + (", worker" if worker else ""),
         kinds=frozenset({"background"} if worker else kinds),
         programs=(
             _server(*_filled(server, "benchmarks.rivals.channels4.asgi:application")),

@@ -30,12 +30,12 @@ def measure_idle(
         for contender in workload.for_(contenders):
             try:
                 held.append(_hold(workload, contender, layout, running))
-            except (FailedError, SystemExit) as error:
+            except (FailedError, SystemExit, OSError) as error:
                 failed(workload, contender, str(error))
         for deployment, loads, _ in held:
             loads.tell(watch(deployment, loads, layout).dumps())
         time.sleep(WINDOW if workload.load.seconds >= 1 else workload.load.seconds)
-        return [_seen(workload, *each) for each in held]
+        return [found for each in held if (found := _seen(workload, *each, failed))]
 
 
 def _hold(
@@ -54,9 +54,13 @@ def _hold(
     return deployment, loads, (deployment.resident() - before) / KIB / workload.load.sockets
 
 
-def _seen(workload: Workload, deployment: Deployment, loads: Loads, kib: float) -> Measurement:
+def _seen(workload: Workload, deployment: Deployment, loads: Loads, kib: float, failed: Failed) -> Measurement | None:
     loads.tell("enough")
-    said = heard(loads.first, "result")
+    try:
+        said = heard(loads.first, "result")
+    except FailedError as error:
+        failed(workload, deployment.contender, str(error))
+        return None
     used = used_in(said["usage"])
     print(f"  {deployment.contender.name:32} {kib:12.2f} KiB", flush=True)
     return Measurement(

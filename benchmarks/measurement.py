@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -18,10 +19,12 @@ from benchmarks.load.spec import Spec, Watch
 from benchmarks.machine import Layout
 from benchmarks.process import on_cores
 from benchmarks.usage import Usage
-from benchmarks.workloads import LATENCY, Workload
+from benchmarks.workloads import COMMANDS, LATENCY, Workload
 
 MICRO: Final = 1e6
 KIB: Final = 1024
+HANGS: Final = 240.0
+"""Seconds after which a load that has not ended is ended, so that no contender can hold up a run."""
 SINGLE: Final = {"news", "hold", "storm"}
 """Modes of the load for which one process is enough."""
 
@@ -91,6 +94,9 @@ class Loads:
     def __init__(self, load: Spec, layout: Layout) -> None:
         cores = layout.load[:1] if load.mode in SINGLE or load.sockets < len(layout.load) else layout.load
         self._load = load
+        self._watchdog = threading.Timer(HANGS, self._kill)
+        self._watchdog.daemon = True
+        self._watchdog.start()
         self._processes = [
             start(replace(load, number=number, sockets=load.sockets // len(cores)), core)
             for number, core in enumerate(cores)
@@ -100,9 +106,14 @@ class Loads:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._watchdog.cancel()
+        self._kill()
+        for process in self._processes:
+            process.communicate()
+
+    def _kill(self) -> None:
         for process in self._processes:
             process.kill()
-            process.communicate()
 
     @property
     def pids(self) -> list[int]:
@@ -177,16 +188,25 @@ def _judged(
         workload=workload.name,
         contender=contender,
         run=run,
-        value=latency["p50"] if workload.metric == LATENCY else rate,
+        value=_value(workload, rate, latency, sum(first["redis"].values()) / max(count, 1)),
         count=count,
         seconds=first["seconds"],
         rate=rate,
         latency=latency,
         histogram=latencies.to_json() if workload.metric == LATENCY else {},
-        limited=verdict.limited(used, layout, lags),
+        limited=verdict.limited(used, layout, lags) if workload.metric != COMMANDS else "",
         disturbed=verdict.disturbed(used, layout),
         **costs(used, max(count, 1), first["redis"]),
     )
+
+
+def _value(workload: Workload, rate: float, latency: Mapping[str, float], commands: float) -> float:
+    """Return the figure of the workload. Raises :exc:`FailedError` if nothing came back."""
+    if not rate:
+        raise FailedError("nothing came back within the window")
+    if workload.metric == COMMANDS:
+        return commands * workload.copies
+    return latency["p50"] if workload.metric == LATENCY else rate
 
 
 def used_in(values: Mapping[str, Any]) -> Usage:

@@ -6,6 +6,7 @@ What is compared is measured within seconds, run by run (A B C, A B C): a machin
 from __future__ import annotations
 
 import statistics
+import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -33,15 +34,21 @@ REPEATS: Final = 2
 
 
 class Patience:
-    """Time for repeating what was disturbed."""
+    """Time for repeating what was disturbed, and for all: ``minutes``, after which everything is measured only once."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, minutes: float) -> None:
         self._left = seconds
+        self._end = time.monotonic() + 60 * minutes
+
+    @property
+    def is_late(self) -> bool:
+        """Whether a run has taken longer than it should."""
+        return time.monotonic() > self._end
 
     def allows(self, begun: float) -> bool:
         """Return whether what was begun at that time may be done once more; it is counted then."""
         self._left -= time.monotonic() - begun
-        return self._left > 0
+        return self._left > 0 and not self.is_late
 
 
 class Schedule:
@@ -63,11 +70,10 @@ class Schedule:
         """Return roughly how long it all takes."""
         return sum(self._seconds(list(family)) for _, family in self._families())
 
-    def run(self, results: Results, layout: Layout, patience: float) -> Iterator[str]:
+    def run(self, results: Results, layout: Layout, patience: Patience) -> Iterator[str]:
         """Measure into ``results``, and yield the name of each workload that is done."""
-        self._patience = Patience(patience)
         for _, family in self._families():
-            yield from Family(list(family), self._contenders, results, layout, self._patience).run()
+            yield from Family(list(family), self._contenders, results, layout, patience).run()
 
     def _families(self) -> Iterator[tuple[str, Iterator[Workload]]]:
         order = {each.family: number for number, each in reversed(list(enumerate(BY_NAME.values())))}
@@ -122,15 +128,23 @@ class Family:
     def _measure(self, workload: Workload) -> None:
         failed: set[str] = set()
         for run in range(workload.runs):
+            if run and self._patience.is_late:
+                return
             for contender in workload.for_(self._contenders):
-                if contender.name in failed or contender.name not in self._deployments:
-                    continue
-                try:
-                    self._keep(self._once(workload, contender, run), workload)
-                except FailedError as error:
-                    failed.add(contender.name)
-                    self._fail(workload, contender, f"{error}\n{self._deployments[contender.name].log()}".strip())
-                    self._restart(contender)
+                if contender.name not in failed and contender.name in self._deployments:
+                    if not self._succeeds(workload, contender, run):
+                        failed.add(contender.name)
+
+    def _succeeds(self, workload: Workload, contender: Contender, run: int) -> bool:
+        """Measure once; if nothing comes of it keep the reason, and give the next workload a new process."""
+        try:
+            self._keep(self._once(workload, contender, run), workload)
+        except Exception as error:  # noqa: BLE001 -- whatever one of them does, the others are measured
+            why = str(error) if isinstance(error, FailedError) else repr(error)
+            self._fail(workload, contender, f"{why}\n{self._deployments[contender.name].log()}".strip())
+            self._restart(contender)
+            return False
+        return True
 
     def _once(self, workload: Workload, contender: Contender, run: int) -> Measurement:
         """Measure, and once more if others had a hand in it, as long as there is patience."""
@@ -166,15 +180,19 @@ class Family:
         values = [m.value for m in self._results.of(workload.name, found.contender)]
         marks = [f"LOAD AT ITS LIMIT: {found.limited}"] * bool(found.limited)
         marks += [f"disturbed: {found.disturbed}"] * bool(found.disturbed)
-        text = f"  {found.contender:32} {found.value:12,.2f} {workload.unit:13} median {statistics.median(values):12,.2f}"
+        text = (
+            f"  {found.contender:32} {found.value:12,.2f} {workload.unit:13} median {statistics.median(values):12,.2f}"
+        )
         print("  ".join([text, *marks]), flush=True)
 
     def _start(self, contender: Contender) -> None:
         servers = max(workload.servers for workload in self._workloads)
         deployment = Deployment(contender, self._layout, servers)
         try:
-            self._deployments[contender.name] = deployment.__enter__()
-        except SystemExit as error:
+            self._deployments[contender.name] = deployment
+            deployment.__enter__()
+        except (SystemExit, OSError, subprocess.TimeoutExpired) as error:
+            del self._deployments[contender.name]
             self._results.failures.append(f"{contender.name}: {error}")
             print(f"  {contender.name} DID NOT START: {error}", flush=True)
 

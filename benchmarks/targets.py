@@ -21,7 +21,7 @@ OURS: Final = "ours-redis"
 FLAT: Final = 1.25
 """By how much the cost of a delivery may differ between 100 and 10,000 members."""
 BROADCASTS: Final = ("broadcast-100", "broadcast-1000", "broadcast-10000")
-SERVERS: Final = {"broadcast-1000": 1, "broadcast-1000-2servers": 2, "broadcast-1000-4servers": 4}
+SERVERS: Final = {f"commands-broadcast-1000{name}": n for n, name in ((1, ""), (2, "-2servers"), (4, "-4servers"))}
 RESULTS: Final = ROOT / "benchmarks" / "results" / "results.json"
 
 
@@ -123,10 +123,10 @@ def costs(results: Results) -> Iterable[Judged]:
         yield Judged(f"CPU of the server for each delivery to {members} members", 12.0, False, "µs", figure)
     yield Judged("the same, largest by smallest", FLAT, False, "×", _spread(list(deliveries.values())))
     yield Judged("idle socket, memory of the server", 6.0, False, "KiB", results.figure(idle(results), OURS))
-    yield Judged("commands on Redis for each echo", 1.0, False, "", results.figure("echo-100", OURS, _commands(1)))
+    yield Judged("commands on Redis for each echo", 1.0, False, "", results.figure("commands-echo-100", OURS))
     for name, servers in SERVERS.items():
         text = f"commands on Redis for each broadcast, {servers} server process{'es' * (servers > 1)}"
-        yield Judged(text, 2.0 + servers, False, "", results.figure(name, OURS, _commands(1000)))
+        yield Judged(text, 2.0 + servers, False, "", results.figure(name, OURS))
 
 
 def idle(results: Results) -> str:
@@ -136,10 +136,6 @@ def idle(results: Results) -> str:
 
 def _cpu_of(role: str) -> Callable[[Measurement], float | None]:
     return lambda measurement: measurement.cpu.get(role)
-
-
-def _commands(deliveries: int) -> Callable[[Measurement], float | None]:
-    return lambda m: sum(m.commands.values()) * deliveries if m.commands else None
 
 
 def _spread(figures: Sequence[Figure | None]) -> Figure | None:

@@ -10,7 +10,7 @@ from benchmarks.contenders import CONTENDERS, Contender
 from benchmarks.load.spec import Spec
 from benchmarks.site import pages
 
-RATE, LATENCY, MEMORY = "rate", "latency", "memory"
+RATE, LATENCY, MEMORY, COMMANDS = "rate", "latency", "memory", "commands"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,8 @@ class Workload:
     unit: str
     load: Spec
     metric: str = RATE
-    """``rate``: what is counted per second; ``latency``: the median in milliseconds; ``memory``: KiB a socket."""
+    """``rate``: what is counted per second; ``latency``: the median in milliseconds; ``memory``: KiB a socket;
+    ``commands``: what clients send to Redis for each message that is sent."""
     servers: int = 1
     runs: int = 3
     narrow: bool = False
@@ -45,7 +46,13 @@ class Workload:
 
     def for_(self, contenders: Iterable[Contender]) -> list[Contender]:
         """Return those of ``contenders`` that take part."""
-        return [each for each in contenders if self.kind in each.kinds and not (self.narrow and each.name in BROAD)]
+        able = [each for each in contenders if self.kind in each.kinds and not (self.narrow and each.name in BROAD)]
+        return [each for each in able if self.metric != COMMANDS or "redis" in each.needs]
+
+    @property
+    def copies(self) -> int:
+        """How often a message that is sent is delivered, and counted."""
+        return self.load.sockets // self.load.groups if self.load.mode == "broadcast" else 1
 
 
 BROAD: Final = frozenset(
@@ -131,15 +138,32 @@ def _half_load(name: str, title: str, *, common: bool, **options: Any) -> Worklo
     )
 
 
+def _commands(plain: Workload, what: str) -> Workload:
+    """Return the workload that counts the commands of ``plain``."""
+    count = f"{plain.servers} server process{'es' * (plain.servers > 1)}"
+    return replace(
+        plain,
+        name=f"commands-{plain.name}",
+        title=f"commands that Redis is sent for each {what}, {count}",
+        metric=COMMANDS,
+        unit="commands",
+        load=replace(plain.load, monitor=True),
+        runs=1,
+        narrow=True,
+        quick=plain.servers == 1,
+    )
+
+
 WORKLOADS: Final = (
-    _echo(1, 32, runs=5, quick=True),
+    _echo(1, 32, quick=True),
     _echo(100, 32, runs=5, quick=True),
     _echo(1000, 32, quick=True),
-    _echo(100, 1024, narrow=True),
-    _echo(100, 16 * 1024, narrow=True),
-    _echo(100, 32, binary=True, narrow=True),
-    _echo(100, 1024, binary=True, narrow=True),
-    _echo(100, 16 * 1024, binary=True, narrow=True),
+    _echo(100, 1024, runs=2, narrow=True),
+    _echo(100, 16 * 1024, runs=2, narrow=True),
+    _echo(100, 32, binary=True, runs=2, narrow=True),
+    _echo(100, 1024, binary=True, runs=2, narrow=True),
+    _echo(100, 16 * 1024, binary=True, runs=2, narrow=True),
+    _commands(_echo(100, 32), "echo"),
     _half_load("latency-half", "latency of echoes at half of each one's own rate", common=False, quick=True),
     _half_load("latency-same", "latency of echoes at half of the slowest one's rate", common=True, runs=2),
     Workload(
@@ -149,11 +173,13 @@ WORKLOADS: Final = (
         kind="storm",
         unit="visits/s",
         load=_spec("storm", sockets=50),
+        runs=2,
         quick=True,
     ),
     _broadcast(100, ahead=8, quick=True),
     _broadcast(1000, runs=5, quick=True),
-    _broadcast(1000, groups=100, ahead=2, narrow=True),
+    _broadcast(1000, groups=100, ahead=2, runs=2, narrow=True),
+    _commands(_broadcast(1000), "broadcast"),
     Workload(
         name="churn",
         title="join a group, leave it, echo: 100 sockets",
@@ -161,6 +187,7 @@ WORKLOADS: Final = (
         kind="churn",
         unit="messages/s",
         load=_spec("echo", path="/churn/", sockets=100),
+        runs=2,
         quick=True,
     ),
     Workload(
@@ -171,12 +198,25 @@ WORKLOADS: Final = (
         unit="ms",
         metric=LATENCY,
         load=_spec("news", path="/news/", text="/publish/", sockets=50, expected=32),
+        runs=2,
         narrow=True,
         quick=True,
     ),
     _broadcast(10_000, ahead=2, narrow=True),
+    _http("hello", "HTTP: hello", 12, path="/", runs=5, quick=True),
+    _http("hello-async", "HTTP: hello, by an async view", 12, path="/async/", runs=2),
+    _http("json", "HTTP: 20 rows of JSON", len(pages.rows()), path="/json/", runs=2),
+    _http("large", "HTTP: a response of 100 KiB", len(pages.LARGE), path="/large/", runs=2),
+    _http("upload", "HTTP: a request of 100 KiB", 12, path="/upload/", method="POST", body=100 * 1024, runs=2),
+    _http(
+        "stream", "HTTP: a response of 100 pieces of 1 KiB", len(pages.PIECE) * pages.PIECES, path="/stream/", runs=2
+    ),
+    _idle(1000, runs=1, quick=True),
+    _idle(10_000, runs=1),
     _broadcast(1000, servers=2, narrow=True, runs=2),
+    _commands(_broadcast(1000, servers=2), "broadcast"),
     _broadcast(1000, servers=4, narrow=True, runs=2),
+    _commands(_broadcast(1000, servers=4), "broadcast"),
     Workload(
         name="background",
         title="messages to a background channel, sent by 500 and handled by a worker",
@@ -186,14 +226,6 @@ WORKLOADS: Final = (
         load=_spec("echo", path="/background/", sockets=1, text="500", answer="done", weight=500, at_least=2),
         quick=True,
     ),
-    _idle(1000, runs=1, quick=True),
-    _idle(10_000, runs=1),
-    _http("hello", "HTTP: hello", 12, path="/", runs=5, quick=True),
-    _http("hello-async", "HTTP: hello, by an async view", 12, path="/async/"),
-    _http("json", "HTTP: 20 rows of JSON", len(pages.rows()), path="/json/"),
-    _http("large", "HTTP: a response of 100 KiB", len(pages.LARGE), path="/large/"),
-    _http("upload", "HTTP: a request of 100 KiB", 12, path="/upload/", method="POST", body=100 * 1024),
-    _http("stream", "HTTP: a response of 100 pieces of 1 KiB", len(pages.PIECE) * pages.PIECES, path="/stream/"),
 )
 BY_NAME: Final = {workload.name: workload for workload in WORKLOADS}
 

@@ -134,9 +134,7 @@ def requests(control: Control) -> None:
     control.report(count, seconds=seconds)
 
 
-def turn(
-    connections: Connections, message: bytes, sent_at: dict[int, float], control: Control, seconds: float
-) -> int:
+def turn(connections: Connections, message: bytes, sent_at: dict[int, float], control: Control, seconds: float) -> int:
     """Answer every response with the next request for so long; return how many have come."""
     poll, note = connections.poll.poll, control.latencies.append
     receive = {fd: sock.recv for fd, sock in connections.sockets.items()}
@@ -190,9 +188,7 @@ def publication(spec: Spec) -> Callable[[], None]:
     return publish
 
 
-def wake_up(
-    connections: Connections, waiting: Collection[int], publish: Callable[[], None], control: Control
-) -> int:
+def wake_up(connections: Connections, waiting: Collection[int], publish: Callable[[], None], control: Control) -> int:
     """Let all wait, publish, and note when each has heard of it; return how many there were."""
     spec = connections.spec
     for fd in waiting:

@@ -27,7 +27,9 @@ async def ahello(request: HttpRequest) -> HttpResponse:
 
 def rows() -> str:
     """Return some data as an API would send them."""
-    found = [{"id": number, "name": f"item {number}", "price": number * 1.5, "tags": ["a", "b"]} for number in range(20)]
+    found = [
+        {"id": number, "name": f"item {number}", "price": number * 1.5, "tags": ["a", "b"]} for number in range(20)
+    ]
     return json.dumps({"count": len(found), "results": found})
 
 
