@@ -133,9 +133,8 @@ def _begun(taking_part: Sequence[Contender], missing: dict[str, str], *, quick: 
 def _commit() -> str:
     """Return the commit of this checkout, with a plus if there is more than was committed; nothing without git."""
     try:
-        said = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--abbrev=12"], cwd=ROOT, capture_output=True, text=True
-        )
+        command = ["git", "describe", "--always", "--dirty=+", "--abbrev=12"]
+        said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     except OSError:
         return ""
     return said.stdout.strip() if said.returncode == 0 else ""

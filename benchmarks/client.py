@@ -1,6 +1,7 @@
 """Sockets for ``benchmarks.endurance``: ``python -m benchmarks.client WORKLOAD URL --sockets N``.
 
-``idle`` holds them until a line comes on standard input, ``cycles`` connects, echoes once and disconnects so many times.
+``idle`` holds them until a line comes on standard input, ``cycles`` connects, echoes once
+and disconnects so many times.
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ def find(program: str) -> str:
 def run(command: Sequence[str], folder: Path) -> str:
     """Run a step of an installation, and return what it printed; raise :exc:`MissingError` if it fails."""
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise MissingError(f"{command[0]}: {error}") from error
     if done.returncode:

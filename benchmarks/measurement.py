@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
 from benchmarks import usage, verdict
@@ -215,7 +215,7 @@ def used_in(values: Mapping[str, Any]) -> Usage:
     return Usage(values["seconds"], by_core["busy"], by_core["stolen"], values["cpu"])
 
 
-def costs(used: Usage, count: int, calls: Mapping[str, int]) -> dict[str, Mapping[str, float]]:
+def costs(used: Usage, count: int, calls: Mapping[str, int]) -> dict[str, Any]:
     """Return what each message has cost, and how busy everybody was."""
     return {
         "cpu": {role: seconds / count * MICRO for role, seconds in used.cpu.items() if role != "kernel"},

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from benchmarks import usage
@@ -82,10 +82,8 @@ class Process:
 
 def kill(pid: int) -> None:
     """Kill a process, unless it has gone."""
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import hiredis
 
-
 MONITORED: Final = re.compile(rb'^\+?[\d.]+ \[\d+ ([^\]]+)\] "([^"]+)"')
 """A line of MONITOR (its documentation at redis.io): time, database and who, command; a script is called ``lua``."""
 MARKER: Final = b"end of the window"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +12,13 @@ from typing import Any, Self
 from benchmarks.measurement import Measurement
 
 FORMAT = 1
+Value = Callable[[Measurement], float | None]
+"""What is taken of a measurement."""
+
+
+def figure_of(measurement: Measurement) -> float | None:
+    """Take the figure in the workload's unit."""
+    return measurement.value
 
 
 @dataclass
@@ -56,12 +63,10 @@ class Results:
         """Return who was measured, in the order of the measurements."""
         return list(dict.fromkeys(m.contender for m in self.measurements if m.workload == workload))
 
-    def figure(
-        self, workload: str, contender: str, value: Callable[[Measurement], float | None] | None = None
-    ) -> Figure | None:
+    def figure(self, workload: str, contender: str, value: Value | None = None) -> Figure | None:
         """Return what can be quoted: the unit's figure, or what ``value`` takes of a measurement."""
         measurements = quotable(self.of(workload, contender))
-        values = [found for m in measurements if (found := m.value if value is None else value(m)) is not None]
+        values = [found for m in measurements if (found := (value or figure_of)(m)) is not None]
         if not values:
             return None
         return Figure(
@@ -73,12 +78,12 @@ class Results:
             any(m.disturbed for m in measurements),
         )
 
-    def ratio(self, workload: str, ours: str, theirs: str) -> Figure | None:
+    def ratio(self, workload: str, ours: str, theirs: str, value: Value | None = None) -> Figure | None:
         """Return the ratio of two contenders, run by run: what both felt of the machine cancels out."""
         theirs_by_run = {m.run: m for m in self.of(workload, theirs)}
         pairs = [(m, theirs_by_run[m.run]) for m in self.of(workload, ours) if m.run in theirs_by_run]
         pairs = [pair for pair in pairs if not (pair[0].disturbed or pair[1].disturbed)] or pairs
-        return _figure_of_pairs(pairs)
+        return _figure_of_pairs(pairs, value or figure_of)
 
 
 @dataclass(frozen=True)
@@ -106,8 +111,9 @@ def quotable(measurements: Sequence[Measurement]) -> list[Measurement]:
     return free if 2 * len(free) >= len(quiet) else [m for m in quiet if m.limited]
 
 
-def _figure_of_pairs(pairs: Sequence[tuple[Measurement, Measurement]]) -> Figure | None:
-    ratios = [ours.value / theirs.value for ours, theirs in pairs if theirs.value]
+def _figure_of_pairs(pairs: Sequence[tuple[Measurement, Measurement]], value: Value) -> Figure | None:
+    found = [(value(ours), value(theirs)) for ours, theirs in pairs]
+    ratios = [ours / theirs for ours, theirs in found if ours is not None and theirs]
     if not ratios:
         return None
     return Figure(
@@ -126,9 +132,3 @@ def _written(values: dict[str, Any]) -> str:
     measurements = [json.dumps(each) for each in values.pop("measurements")]
     head = json.dumps(values, indent=1).removesuffix("\n}")
     return head + ',\n "measurements": [\n  ' + ",\n  ".join(measurements) + "\n ]\n}"
-
-
-def costs_of(measurement: Measurement, roles: Sequence[str]) -> float | None:
-    """Return the CPU microseconds that ``roles`` had for each message, or ``None`` if there is no such role."""
-    found: Mapping[str, float] = measurement.cpu
-    return sum(found[role] for role in roles if role in found) if any(role in found for role in roles) else None

@@ -131,9 +131,9 @@ class Family:
             if run and self._patience.is_late:
                 return
             for contender in workload.for_(self._contenders):
-                if contender.name not in failed and contender.name in self._deployments:
-                    if not self._succeeds(workload, contender, run):
-                        failed.add(contender.name)
+                takes_part = contender.name not in failed and contender.name in self._deployments
+                if takes_part and not self._succeeds(workload, contender, run):
+                    failed.add(contender.name)
 
     def _succeeds(self, workload: Workload, contender: Contender, run: int) -> bool:
         """Measure once; if nothing comes of it keep the reason, and give the next workload a new process."""

@@ -1,4 +1,4 @@
-"""How servers want to be spoken to: what is sent before the first message, and what a message looks like on the wire."""
+"""How servers want to be spoken to: what is sent before the first message, and what messages look like on the wire."""
 
 from __future__ import annotations
 

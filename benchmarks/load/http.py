@@ -6,6 +6,7 @@ import re
 import select
 import socket
 from collections.abc import Callable, Collection
+from contextlib import suppress
 
 from benchmarks.load.control import Control, LoadError, clock
 from benchmarks.load.echo import TURN
@@ -178,10 +179,8 @@ def publication(spec: Spec) -> Callable[[], None]:
 
     def publish() -> None:
         sock.setblocking(False)
-        try:
+        with suppress(BlockingIOError):
             sock.recv(1 << 16)
-        except BlockingIOError:
-            pass
         sock.setblocking(True)
         sock.sendall(message)
 

@@ -95,7 +95,8 @@ class Arrivals:
             raise LoadError("the server closed a connection")
         data = self._rest.pop(sock.fileno(), b"") + data
         if len(data) < len(self._expected) and self._expected.startswith(data):
-            found, rest = [], data
+            found: list[frames.Frame] = []
+            rest = data
         else:
             found, rest = frames.split(data)
         if rest:

@@ -19,6 +19,7 @@ def counts(request: HttpRequest) -> HttpResponse:
 
 def wait_for_news(request: AsgiRequest) -> HttpResponse:
     """Answer when there are news."""
+    assert request.reply_channel is not None
     Group("readers").add(request.reply_channel)
     raise ResponseLater
 
