@@ -7,7 +7,7 @@ ARGS ?=
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help autobahn chat deploy multichat liveblog todo test bench coverage lint format types client instructions docs matrix dev clean
+.PHONY: help autobahn chat deploy multichat liveblog todo test bench coverage lint format types client instructions performance profiles docs matrix dev clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -55,6 +55,12 @@ matrix: dev ## the tests on every Python found, with every Django supported (the
 
 bench: dev ## this project and its rivals, measured: at most 30 minutes (ARGS=--quick: 4, --check: exit 1 if a target is missed)
 	@$(BIN)/python -m benchmarks.bench $(ARGS)
+
+performance: dev ## tables and plots of the last full run, into docs/performance.md
+	@$(BIN)/python -m benchmarks.report $(ARGS)
+
+profiles: dev ## where server and worker spend their time under load, into benchmarks/results/profiles
+	@$(BIN)/python -m benchmarks.profiles $(ARGS)
 
 instructions: dev ## instructions of hot paths, by valgrind, against the baseline (ARGS=--rewrite: make it the baseline)
 	@$(BIN)/python -m benchmarks.instructions $(ARGS)

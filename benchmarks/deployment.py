@@ -73,8 +73,9 @@ class Deployment:
         return sum(process.resident() for each, process in self._running if each == role)
 
     def log(self) -> str:
-        """Return the last lines that its processes have written."""
-        texts = [process.log.read_text(errors="replace") for _, process in self._running if process.log.exists()]
+        """Return the last lines that its processes have written, those of Redis left out."""
+        logs = [process.log for role, process in self._running if role != "redis" and process.log.exists()]
+        texts = [log.read_text(errors="replace") for log in logs]
         return "\n".join("\n".join(text.splitlines()[-8:]) for text in texts if text)
 
     def _start(self) -> None:

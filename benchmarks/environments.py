@@ -1,4 +1,4 @@
-"""The environments of the rivals, made in ``.bench`` when they are needed: Python, Node, and a piece of Debian.
+"""The environments of the rivals and of tools, made in ``.bench`` when they are needed: Python, Node, some of Debian.
 
 What cannot be had is left out, with the reason; the rest is measured all the same.
 """
@@ -15,6 +15,7 @@ import sys
 import tomllib
 import venv
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ ROOT: Final = Path(__file__).parent.parent
 HOME: Final = ROOT / ".bench"
 PINS: Final = Path(__file__).parent / "rivals" / "versions.toml"
 
-PYTHON: Final = HOME / "python" / "bin" / "python"
+PYTHON: Final = HOME / "python/bin/python"
 NODE: Final = HOME / "node"
 DEBIAN: Final = HOME / "debian"
 NGINX: Final = DEBIAN / "usr/sbin/nginx"
@@ -66,12 +67,17 @@ def _stamp(pins: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def make_python(pins: dict[str, str]) -> None:
+def python(name: str) -> Path:
+    """Return the interpreter of a virtual environment."""
+    return HOME / name / "bin" / "python"
+
+
+def make_python(name: str, pins: dict[str, str]) -> None:
     """Make a virtual environment with ``pins`` in it."""
-    shutil.rmtree(HOME / "python", ignore_errors=True)
-    venv.create(HOME / "python", with_pip=True, symlinks=True)
-    packages = [f"{name}=={version}" for name, version in pins.items()]
-    run([str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages], HOME)
+    shutil.rmtree(HOME / name, ignore_errors=True)
+    venv.create(HOME / name, with_pip=True, symlinks=True)
+    packages = [f"{package}=={version}" for package, version in pins.items()]
+    run([str(python(name)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages], HOME)
 
 
 def make_npm(pins: dict[str, str]) -> None:
@@ -98,7 +104,9 @@ def make_debian(pins: dict[str, list[str]]) -> None:
 
 
 MAKERS: Final[dict[str, Callable[[dict[str, Any]], None]]] = {
-    "python": make_python,
+    "python": partial(make_python, "python"),
+    "plots": partial(make_python, "plots"),
+    "profiler": partial(make_python, "profiler"),
     "npm": make_npm,
     "debian": make_debian,
 }
