@@ -1,13 +1,14 @@
 """``make profiles``: take samples of server and worker under load, and keep where they were.
 
-For each workload and process a text with the functions that were running most often, alone and with what they called,
-and the stacks as flame graphs want them. Samples are taken by py-spy, which may look into other processes as root, or
+For each workload and process a text with the functions that were running most often, alone and with what they called;
+the stacks, as flame graphs want them, are left in ``.bench/profiles``. Samples are taken by py-spy, which may look into other processes as root, or
 where ptrace is allowed.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 import threading
@@ -23,11 +24,14 @@ from benchmarks.environments import ROOT
 from benchmarks.measurement import FailedError, measure
 
 FOLDER: Final = ROOT / "benchmarks/results/profiles"
+STACKS: Final = environments.HOME / "profiles"
 WORKLOADS: Final = ("echo-100", "broadcast-1000", "hello")
 CONTENDER: Final = "ours-redis"
 SECONDS: Final = 4.0
 RATE: Final = 400
+"""Samples in a second."""
 SHOWN: Final = 25
+LINE: Final = re.compile(r":\d+\)$")
 
 
 def main() -> int:
@@ -39,7 +43,8 @@ def main() -> int:
     if missing:
         print("; ".join(f"{name}: {why}" for name, why in missing.items()), file=sys.stderr)
         return 1
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    for folder in (FOLDER, STACKS):
+        folder.mkdir(parents=True, exist_ok=True)
     for name in WORKLOADS:
         profile(name, options.seconds)
     return 0
@@ -53,10 +58,10 @@ def profile(name: str, seconds: float) -> None:
         load = threading.Thread(target=_measured, args=(deployment, workload, layout))
         load.start()
         roles = [(role, pids[0]) for role, pids in deployment.roles().items() if role != "redis"]
-        recorders = [(role, record(pid, seconds, FOLDER / f"{name}-{role}.folded")) for role, pid in roles]
+        recorders = [(role, record(pid, seconds, STACKS / f"{name}-{role}.folded")) for role, pid in roles]
         for role, recorder in recorders:
             _, said = recorder.communicate(timeout=seconds + 60)
-            write(name, role, FOLDER / f"{name}-{role}.folded", said)
+            write(name, role, STACKS / f"{name}-{role}.folded", said)
         load.join()
 
 
@@ -79,9 +84,8 @@ def write(name: str, role: str, folded: Path, said: str) -> None:
     if not folded.exists():
         print(f"{name}, {role}: py-spy took no samples: {said.strip()}", file=sys.stderr)
         return
-    lines = [line.replace(f"{ROOT}/", "") for line in folded.read_text().splitlines()]
-    folded.write_text("\n".join(lines) + "\n")
-    folded.with_suffix(".txt").write_text(f"{workloads.BY_NAME[name].title}: {role}\n\n{report(lines)}\n")
+    text = report(folded.read_text().replace(f"{ROOT}/", "").splitlines())
+    (FOLDER / f"{name}-{role}.txt").write_text(f"{workloads.BY_NAME[name].title}: {role}\n\n{text}\n")
 
 
 def report(lines: Iterable[str]) -> str:
@@ -90,12 +94,22 @@ def report(lines: Iterable[str]) -> str:
     together: Counter[str] = Counter()
     for line in lines:
         stack, _, count = line.rpartition(" ")
-        frames = [frame.rpartition(":")[0] or frame for frame in stack.split(";")]
+        frames = [LINE.sub(")", frame) for frame in stack.split(";")]
         alone[frames[-1]] += int(count)
         together.update(dict.fromkeys(frames, int(count)))
     total = alone.total()
     parts = [_listed("running", alone, total), _listed("running, or waiting for what they called", together, total)]
     return f"{total:,} samples\n\n" + "\n\n".join(parts)
+
+
+def heads(count: int) -> dict[str, list[str]]:
+    """Return the first lines of each text that is kept, by its title: the functions that were running most often."""
+    found = {}
+    for path in sorted(FOLDER.glob("*.txt")):
+        lines = path.read_text().splitlines()
+        begin = next(number for number, line in enumerate(lines) if line.startswith("Functions")) + 1
+        found[lines[0]] = [line.strip() for line in lines[begin : begin + count]]
+    return found
 
 
 def _listed(what: str, counts: Counter[str], total: int) -> str:

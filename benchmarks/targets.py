@@ -1,7 +1,8 @@
 """What is aimed at, and whether it was reached: ``python -m benchmarks.targets [FILE]`` judges results again.
 
 Every target is a ratio within one run, or a cost. A rival's figure is that of its best combination. Where the load was
-the limit of a rival there is no verdict; where it was ours, a ratio that is large enough is held all the same.
+the limit of either, rates say little; then the ratio is that of what a processor could do, by the CPU time that server
+and worker take for each message.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.environments import ROOT
+from benchmarks.measurement import Measurement
 from benchmarks.results import Figure, Results, Value
 
 OURS: Final = "ours-redis"
@@ -36,7 +38,8 @@ class Judged:
     figure: Figure | None
     against: str = ""
     aim: float | None = None
-    limited: str = ""
+    by_cpu: bool = False
+    """Whether the ratio is one of CPU times, because the load was the limit of a rate."""
 
     @property
     def held(self) -> bool:
@@ -49,8 +52,6 @@ class Judged:
         if self.figure is None:
             return "not measured"
         reached = self.figure.value >= self.bound if self.at_least else self.figure.value <= self.bound
-        if self.limited == "theirs" or (self.limited and not reached):
-            return "not judged: the load was the limit"
         return "held" if reached else "missed"
 
 
@@ -73,9 +74,9 @@ class Target:
         workload = idle(results) if self.workload == "idle" else self.workload
         value = (lambda measurement: measurement.latency.get(self.of)) if self.of else None
         rival = best(results, workload, self.rivals, at_least=self.at_least, value=value)
-        figure = results.ratio(workload, self.ours, rival, value) if rival else None
-        limited = _limited(results, workload, self.ours, rival) if rival else ""
-        return Judged(self.text, self.bound, self.at_least, TIMES, figure, rival, self.aim, limited)
+        by_cpu = self.at_least and is_limited(results, workload, self.ours, rival)
+        figure = results.ratio(workload, self.ours, rival, capacity if by_cpu else value) if rival else None
+        return Judged(self.text, self.bound, self.at_least, TIMES, figure, rival, self.aim, by_cpu)
 
 
 def best(results: Results, workload: str, rivals: Sequence[str], *, at_least: bool, value: Value | None = None) -> str:
@@ -88,12 +89,16 @@ def best(results: Results, workload: str, rivals: Sequence[str], *, at_least: bo
     return (max if at_least else min)(figures, key=lambda name: figures[name], default="")
 
 
-def _limited(results: Results, workload: str, ours: str, theirs: str) -> str:
-    for name, whose in ((theirs, "theirs"), (ours, "ours")):
-        figure = results.figure(workload, name)
-        if figure and figure.limited:
-            return whose
-    return ""
+def is_limited(results: Results, workload: str, *names: str) -> bool:
+    """Return whether the load was the limit of one of these contenders."""
+    figures = [results.figure(workload, name) for name in names if name]
+    return any(figure.limited for figure in figures if figure)
+
+
+def capacity(measurement: Measurement) -> float | None:
+    """Return the messages per second that a processor of server and worker could do, by the time each takes."""
+    used = measurement.cpu.get("server", 0.0) + measurement.cpu.get("worker", 0.0)
+    return 1e6 / used if used else None
 
 
 RATIOS: Final = (
@@ -157,7 +162,7 @@ def table(judged: Sequence[Judged]) -> str:
         bound = f"{'≥' if each.at_least else '≤'} {each.bound:g} {each.unit}".strip()
         measured = f"{each.figure.value:.2f} {each.unit}".strip() if each.figure else "-"
         text = each.text + (f" ({each.against})" if each.against else "")
-        mark = " (disturbed)" * bool(each.figure and each.figure.disturbed)
+        mark = " (by CPU)" * each.by_cpu + " (disturbed)" * bool(each.figure and each.figure.disturbed)
         lines.append(f"{text:100} {bound:>9} {measured:>10}  {each.verdict}{mark}")
     return "\n".join(lines)
 

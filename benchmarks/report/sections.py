@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks import targets
+from benchmarks import profiles, targets
 from benchmarks.report import tables
 from benchmarks.results import Results
 from benchmarks.scaling import USE, Costs, Site, needs
 
+FUNCTIONS = 8
+"""Of each process that are shown."""
 SITES = (
     Site(sockets=10_000, messages=1_000, broadcasts=10),
     Site(sockets=100_000, messages=10_000, broadcasts=100),
@@ -39,6 +41,7 @@ def of(results: Results) -> dict[str, str]:
         "cpu": cpu(results),
         "redis": redis(results),
         "scaling": scaling(results),
+        "profiles": profile(),
         "failures": failures(results),
     }
 
@@ -154,6 +157,14 @@ def scaling(results: Results) -> str:
         lines.append([*given, *counts])
     header = ["sockets", "messages/s", "broadcasts/s", "servers", "workers", "Redis", "memory of sockets"]
     return f"{measured}\n\nWith u = {USE:g}:\n\n{tables.rows(header, lines)}"
+
+
+def profile() -> str:
+    """Return the functions that the samples which are kept were in most often."""
+    parts = [
+        f"{title}:\n\n```text\n" + "\n".join(lines) + "\n```" for title, lines in profiles.heads(FUNCTIONS).items()
+    ]
+    return "\n\n".join(parts) if parts else "No samples are kept."
 
 
 def failures(results: Results) -> str:

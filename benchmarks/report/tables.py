@@ -110,7 +110,8 @@ def _target(each: Judged) -> list[str]:
 
 
 def _emphasised(each: Judged) -> str:
+    mark = ", by CPU" * each.by_cpu
     if each.verdict == "missed" and each.figure:
         share = each.figure.value / each.bound
-        return f"**missed**, at {share:.2f} of it" if each.at_least else f"**missed**, {share:.2f} times it"
-    return each.verdict
+        return f"**missed**{mark}: {share:.2f} of it" if each.at_least else f"**missed**{mark}: {share:.2f} times it"
+    return each.verdict + mark
