@@ -1,8 +1,8 @@
 """``make profiles``: take samples of server and worker under load, and keep where they were.
 
 For each workload and process a text with the functions that were running most often, alone and with what they called;
-the stacks, as flame graphs want them, are left in ``.bench/profiles``. Samples are taken by py-spy, which may look into other processes as root, or
-where ptrace is allowed.
+the stacks, as flame graphs want them, are left in ``.bench/profiles``. Samples are taken by py-spy, which may look into
+other processes as root, or where ptrace is allowed.
 """
 
 from __future__ import annotations
