@@ -51,7 +51,9 @@ def _hold(
     loads = running.enter_context(Loads(load, layout))
     loads.await_ready()
     time.sleep(SETTLE)
-    return deployment, loads, (deployment.resident() - before) / KIB / workload.load.sockets
+    kib = (deployment.resident() - before) / KIB / workload.load.sockets
+    print(f"  {contender.name:32} {kib:12.2f} KiB", flush=True)
+    return deployment, loads, kib
 
 
 def _seen(workload: Workload, deployment: Deployment, loads: Loads, kib: float, failed: Failed) -> Measurement | None:
@@ -62,7 +64,6 @@ def _seen(workload: Workload, deployment: Deployment, loads: Loads, kib: float, 
         failed(workload, deployment.contender, str(error))
         return None
     used = used_in(said["usage"])
-    print(f"  {deployment.contender.name:32} {kib:12.2f} KiB", flush=True)
     return Measurement(
         workload=workload.name,
         contender=deployment.contender.name,

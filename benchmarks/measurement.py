@@ -94,7 +94,7 @@ class Loads:
     def __init__(self, load: Spec, layout: Layout) -> None:
         cores = layout.load[:1] if load.mode in SINGLE or load.sockets < len(layout.load) else layout.load
         self._load = load
-        self._watchdog = threading.Timer(HANGS, self._kill)
+        self._watchdog = threading.Timer(HANGS * (3 if load.mode == "hold" else 1), self._kill)
         self._watchdog.daemon = True
         self._watchdog.start()
         self._processes = [
