@@ -21,14 +21,14 @@ from django.core.signing import Signer
 from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
 
+from channel_layers.notes import version_of
+
 if TYPE_CHECKING:
     from channels.channel import Layer
-    from channels.message import LaneState
+    from channels.lane_state import LaneState
 
 MAX_SIZE: Final = 4096
 """Bytes of a session as it travels, which it does with every message of its connection."""
-
-_MAX_VERSION_DIGITS: Final = 20
 
 
 class ReplyChannelSession(SessionBase):
@@ -177,12 +177,6 @@ class ChannelSession(ReplyChannelSession):
 
     def _expires(self) -> int:
         return math.ceil(self.get_expiry_date().timestamp()) if self.get("_session_expiry") else 0
-
-
-def version_of(signed: bytes | None) -> int:
-    """Return how often a session was changed, by its own account: 0 for none, and for bytes of another format."""
-    digits = signed.partition(b":")[0] if signed else b""
-    return int(digits) if digits.isdigit() and len(digits) <= _MAX_VERSION_DIGITS else 0
 
 
 def _signer(channel: str) -> Signer:

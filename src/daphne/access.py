@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote_plus
 
 logger = logging.getLogger("daphne.access")
+
+SECRET: Final = re.compile(r"session_?(key|id)|token|passw(or)?d|secret|api_?key|signature", re.IGNORECASE)
+"""What the name of a parameter has in it whose value stays out of the log."""
+HIDDEN: Final = "***"
 
 Address = tuple[str, int] | None
 
@@ -30,7 +37,7 @@ def log_access(access: Access) -> None:
 
 def http_access(method: str, target: bytes, version: str, status: int, size: int) -> Access:
     """A finished request, as Django's development server writes it."""
-    line = f"{method} {target.decode('latin-1')} HTTP/{version}"
+    line = f"{method} {redacted(target.decode('latin-1'))} HTTP/{version}"
     return Access(f'"{line}" {status} {size}', status, status >= 400)
 
 
@@ -47,6 +54,17 @@ def websocket_refused(path: str, client: Address, status: int, why: str) -> Acce
 def websocket_closed(path: str, code: int, by: str, seconds: float, received: int, sent: int) -> Access:
     """A socket has ended; ``by`` says who closed it and, where there is something to say, why."""
     return Access(f"WS CLOSE {path} {code} by {by} after {seconds:.1f} s, in {received} out {sent}")
+
+
+def redacted(target: str) -> str:
+    """Return a request target without the values of parameters that let their holder in, such as ``session_key``."""
+    path, mark, query = target.partition("?")
+    return path + mark + "&".join(map(_redacted_pair, query.split("&"))) if mark else target
+
+
+def _redacted_pair(pair: str) -> str:
+    name, equals, _ = pair.partition("=")
+    return f"{name}{equals}{HIDDEN}" if equals and SECRET.search(unquote_plus(name)) else pair
 
 
 def _shown(client: Address) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from channel_layers.envelope import LOST, UNACCEPTED, UNDECIDED, Done, Envelope
-from channel_layers.opening import REFUSALS, accepts, accepts_in_the_end, has_data, refuses
+from channel_layers.opening import REFUSALS, accepts, accepts_in_the_end, has_data, only_adds_headers, refuses
 from daphne import access, events
 from daphne.broadcast import Broadcast
 from daphne.connection import LaneConnection
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class OpeningHandshake(LaneConnection):
     """The phase before the 101 (RFC 6455 section 4.2.2)."""
 
-    __slots__ = ("_decided", "_early", "_offer", "_owes_disconnect", "_pending", "_refused", "_request")
+    __slots__ = ("_decided", "_early", "_headers", "_offer", "_owes_disconnect", "_pending", "_refused", "_request")
 
     def __init__(
         self, server: Server, transport: asyncio.Transport, channel: str, request: Request, offer: Offer
@@ -38,6 +38,7 @@ class OpeningHandshake(LaneConnection):
         self._request = request
         self._offer = offer
         self._early = bytearray()
+        self._headers: list[tuple[bytes, bytes]] = []  # that the response is to have besides
         self._pending: list[tuple[dict[str, Any], Broadcast | None]] = []
         self._decided = False
         self._refused = False
@@ -99,9 +100,18 @@ class OpeningHandshake(LaneConnection):
             self.refuse(content.get("status") or 403, why, content.get("headers") or (), content.get("body"))
         elif accepts(content):
             self._accept(content)
+        elif only_adds_headers(content):
+            self._add_headers(content["headers"])
         else:
             return False
         return True
+
+    def _add_headers(self, headers: Iterable[Any]) -> None:
+        """Keep what the response is to have besides, whatever the decision will be: cookies, as a rule."""
+        try:
+            self._headers += _pairs(headers)
+        except (TypeError, ValueError) as error:
+            self.refuse(500, f"its consumer's headers cannot be sent: {error}")
 
     def _wait(self, content: dict[str, Any], broadcast: Broadcast | None) -> None:
         limit = self._server.config.max_pending_messages
@@ -149,7 +159,8 @@ class OpeningHandshake(LaneConnection):
         if self._transport.is_closing():
             return  # the client is gone, as connection_lost() is about to say
         try:
-            head = accept_response(self._offer, self._subprotocol(content), _pairs(content.get("headers")))
+            headers = self._headers + _pairs(content.get("headers"))
+            head = accept_response(self._offer, self._subprotocol(content), headers)
         except (TypeError, ValueError) as error:
             self.refuse(500, f"its consumer's answer cannot be sent: {error}")
             return
@@ -170,7 +181,8 @@ class OpeningHandshake(LaneConnection):
         if self._decided:
             return
         try:
-            answer = _refusal(status, why if self._server.config.debug else "", _pairs(headers), body)
+            added, self._headers = self._headers, []
+            answer = _refusal(status, why if self._server.config.debug else "", added + _pairs(headers), body)
         except (TypeError, ValueError) as error:
             self.refuse(500, f"its consumer's answer cannot be sent: {error}")
             return

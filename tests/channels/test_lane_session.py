@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channel_layers.memory import MemoryChannelLayer
-from channels.lane_session import MAX_SIZE, ChannelSession, version_of
+from channel_layers.notes import version_of
+from channels.lane_session import MAX_SIZE, ChannelSession
 from channels.message import LaneState
 
 CHANNEL = "websocket.send.tests!1"

@@ -25,6 +25,28 @@ def test_a_request_is_written_as_by_the_development_server(status: int, failed: 
     assert access == Access(f'"GET /caf\xe9?q HTTP/1.1" {status} 5', status, failed)
 
 
+@pytest.mark.parametrize(
+    ("target", "shown"),
+    [
+        ("/?session_key=abc", "/?session_key=***"),
+        ("/a?x=1&session_key=abc&y=2", "/a?x=1&session_key=***&y=2"),
+        ("/?session%5Fkey=abc&SESSION_KEY=abc", "/?session%5Fkey=***&SESSION_KEY=***"),
+        (
+            "/?sessionid=a&access_token=b&password=c&apikey=d",
+            "/?sessionid=***&access_token=***&password=***&apikey=***",
+        ),
+        ("/?session_key", "/?session_key"),
+        ("/session_key=abc?q=token", "/session_key=abc?q=token"),
+        ("/?a=b=c&&", "/?a=b=c&&"),
+        ("http://h/?session_key=a?b", "http://h/?session_key=***"),
+        ("/?", "/?"),
+    ],
+)
+def test_what_lets_its_holder_in_stays_out_of_the_log(target: str, shown: str) -> None:
+    """The names of parameters are logged, and values that are no secret."""
+    assert http_access("GET", target.encode(), "1.1", 200, 5).text == f'"GET {shown} HTTP/1.1" 200 5'
+
+
 def test_a_socket_is_logged_from_its_beginning_to_its_end() -> None:
     """Who came, who left and how, and how much was said."""
     assert websocket_opened("/chat", CLIENT) == Access("WS OPEN /chat [192.0.2.7:50001]", 101)
