@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -53,6 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, save, print the targets; return the exit status."""
     parser = make_parser()
     options = parser.parse_args(arguments)
+    # Ended from outside it has to end what it has started; a shell makes background jobs deaf to SIGINT.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit("interrupted; what was measured is written"))
     try:
         chosen = [_changed(each, options) for each in workloads.chosen(options.words, quick=options.quick)]
         taking_part = select(options.only, quick=options.quick)

@@ -45,6 +45,8 @@ class Contender:
     """Name of a file in ``benchmarks/rivals`` that is filled in and put into the contender's folder."""
     redis_beside: bool = False
     """Whether its Redis runs on the processor of the servers, and not on that of the load."""
+    spans: bool = False
+    """Whether its groups span several server processes."""
     quick: bool = True
     """Whether it takes part in a quick run."""
 
@@ -77,6 +79,7 @@ def relay(name: str, title: str, layer: str, **options: object) -> Contender:
             Program(role="worker", command=("{own}", "-m", "django", "runworker", "--threads", "1"), ready="Channels:"),
         ),
         environment={"DJANGO_SETTINGS_MODULE": "benchmarks.site.settings", "BENCHMARK_LAYER": layer},
+        spans=True,
         **options,  # type: ignore[arg-type]  # names and types are those of the fields
     )
 
@@ -144,6 +147,7 @@ def channels4(server: str, layer: str = "", *, worker: bool = False) -> Contende
             "BENCHMARK_LAYER": layer,
             "BENCHMARK_REDIS": "{redis}",
         },
+        spans=bool(layer),
         quick=server in IN_A_QUICK_RUN and layer in ("", "pubsub"),
     )
 
@@ -210,6 +214,7 @@ OUTSIDE: Final = (
         needs=("npm", "redis"),
         environment={"NODE_PATH": "{node_modules}"},
         dialect="socket.io",
+        spans=True,
         quick=False,
     ),
     Contender(

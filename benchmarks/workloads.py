@@ -47,6 +47,7 @@ class Workload:
     def for_(self, contenders: Iterable[Contender]) -> list[Contender]:
         """Return those of ``contenders`` that take part."""
         able = [each for each in contenders if self.kind in each.kinds and not (self.narrow and each.name in BROAD)]
+        able = [each for each in able if self.servers == 1 or each.spans]
         return [each for each in able if self.metric != COMMANDS or "redis" in each.needs]
 
     @property

@@ -42,7 +42,7 @@ class Spec:
     warm_up: float = 0.3
     at_least: int = 0
     """Rounds that a window has at least, however long they take."""
-    limit: float = 60.0
+    limit: float = 30.0
     """After so many seconds the load gives up, whatever happens."""
     redis: int = 0
     """Port of the Redis whose commands are counted; 0: none."""
