@@ -12,8 +12,8 @@ INSTALLED_APPS = ["channels"]
 MIDDLEWARE: list[str] = []
 USE_TZ = True
 
-# redis-py 8 allows 100 connections, which as many handshakes at once use up, and gives up reading after 5 seconds, which
-# is as long as the layer lets Redis wait for a message.
+# redis-py 8 allows 100 connections, which as many handshakes at once use up, and gives up reading after 5 seconds, as
+# long as the layer lets Redis wait for a message.
 _hosts = [os.environ.get("BENCHMARK_REDIS", "") + "?max_connections=20000&socket_timeout=60"]
 _layers: dict[str, Any] = {
     "core": {
