@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 
-class LaneState:
+
+class LaneState(msgspec.Struct, gc=False):
     """``session`` is signed bytes, or ``None`` for none; ``changed`` is whether a consumer has changed it."""
 
-    __slots__ = ("changed", "session")
-
-    def __init__(self, session: bytes | None) -> None:
-        self.session = session
-        self.changed = False
+    session: bytes | None
+    changed: bool = False

@@ -12,6 +12,7 @@ from django.utils.functional import cached_property
 from channels.channel import Channel, Layer
 from channels.handshake import ConsumerRequest, request_of
 from channels.lane_state import LaneState
+from channels.layers import DEFAULT_CHANNEL_LAYER
 from channels.routing import CONNECT
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Message:
     def reply_channel(self) -> Channel | None:
         """The way back to its connection, or ``None``."""
         name = self.content.get("reply_channel")
-        return Channel(name, channel_layer=self.channel_layer) if name else None
+        return Channel(name, DEFAULT_CHANNEL_LAYER, self.channel_layer) if name else None
 
     @cached_property
     def request(self) -> ConsumerRequest:

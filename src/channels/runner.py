@@ -64,11 +64,11 @@ class Runner:
         """Handle the messages of ``envelope``, gather what they send, and settle it behind that."""
         lane = LaneState(envelope.session) if envelope.owner else None
         self._settled = not envelope.token
-        outcome, handled = RAISED, 0
-        for handled, content in enumerate(self._decoded(envelope)):  # noqa: B007 - the number of the last one
+        content, handled = self._decoded(envelope), 0
+        if type(content) is list:
+            outcome, handled = self._handle_batch(content, envelope, lane)
+        else:
             outcome = self._handle(content, envelope, lane)
-            if outcome == AGAIN:
-                break
         if outcome == AGAIN and self._settled:  # whoever owns an event sends it again itself
             self._postponed.add(_again(envelope, handled))
         if self._settled or lane is None:
@@ -85,13 +85,22 @@ class Runner:
         elif not self._layer.keep_note(channel, SESSION, session):
             count_lost(self._layer, channel, "its route has ordered=False, and another consumer changed it meanwhile")
 
-    def _decoded(self, envelope: Envelope) -> list[dict[str, Any]]:
+    def _handle_batch(self, batch: list[Any], envelope: Envelope, lane: LaneState | None) -> tuple[int, int]:
+        """Return how the last of ``batch`` that was handled ended, and the number of those before it."""
+        outcome, handled = RAISED, 0
+        for handled, content in enumerate(batch):  # noqa: B007 - the number of the last one
+            outcome = self._handle(content, envelope, lane)
+            if outcome == AGAIN:
+                break
+        return outcome, handled
+
+    def _decoded(self, envelope: Envelope) -> Any:
+        """Return the content of ``envelope``: a dict, or a list of them; an empty one for what cannot be decoded."""
         try:
-            content = codec.decode(envelope.content)
+            return codec.decode(envelope.content)
         except codec.DecodeError as error:
             self._layer.losses.count("undecodable", f"a message on {envelope.target!r} cannot be decoded: {error}")
             return []
-        return content if type(content) is list else [content]
 
     def _handle(self, content: dict[str, Any], envelope: Envelope, lane: LaneState | None) -> int:
         try:
