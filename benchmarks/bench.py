@@ -28,7 +28,7 @@ from benchmarks.workloads import Workload
 
 PATIENCE: Final = 120.0
 """Seconds that a full run may spend on repeating measurements that were disturbed."""
-MINUTES: Final = 25.0
+MINUTES: Final = 24.0
 """Minutes after which each workload that is left is measured once."""
 
 

@@ -12,6 +12,7 @@ from benchmarks.contenders import Contender
 from benchmarks.deployment import Deployment
 from benchmarks.machine import Layout
 from benchmarks.measurement import KIB, FailedError, Loads, Measurement, costs, heard, used_in, watch
+from benchmarks.process import StartError
 from benchmarks.workloads import Workload
 
 WINDOW: Final = 25.0
@@ -30,7 +31,7 @@ def measure_idle(
         for contender in workload.for_(contenders):
             try:
                 held.append(_hold(workload, contender, layout, running))
-            except (FailedError, SystemExit, OSError) as error:
+            except (FailedError, StartError, OSError) as error:
                 failed(workload, contender, str(error))
         for deployment, loads, _ in held:
             loads.tell(watch(deployment, loads, layout).dumps())

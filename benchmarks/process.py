@@ -17,6 +17,10 @@ PATIENCE = 20.0
 """Seconds that a process has to start or to end."""
 
 
+class StartError(SystemExit):
+    """A process did not start; the text has what it wrote. Whoever does not expect it ends with that text."""
+
+
 class Process:
     """A program with a log of its own, on the processors ``cores``; none stands for any."""
 
@@ -46,7 +50,7 @@ class Process:
         deadline = time.monotonic() + PATIENCE
         while (ready and ready not in self._said(before)) or (port and not is_open(port)):
             if time.monotonic() > deadline or self._process.poll() is not None:
-                raise SystemExit(f"{self.name} did not start:\n{self._said(before)}")
+                raise StartError(f"{self.name} did not start:\n{self._said(before)}")
             time.sleep(0.02)
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> None:

@@ -19,6 +19,7 @@ from benchmarks.deployment import Deployment
 from benchmarks.idle import measure_idle
 from benchmarks.machine import Layout
 from benchmarks.measurement import FailedError, Measurement, measure
+from benchmarks.process import StartError
 from benchmarks.results import Results
 from benchmarks.workloads import BY_NAME, MEMORY, Workload, quickened
 
@@ -191,7 +192,7 @@ class Family:
         try:
             self._deployments[contender.name] = deployment
             deployment.__enter__()
-        except (SystemExit, OSError, subprocess.TimeoutExpired) as error:
+        except (StartError, OSError, subprocess.TimeoutExpired) as error:
             del self._deployments[contender.name]
             self._results.failures.append(f"{contender.name}: {error}")
             print(f"  {contender.name} DID NOT START: {error}", flush=True)
