@@ -34,7 +34,7 @@ def main(folder: Path) -> None:
     mpl.use("svg")
     mpl.rcParams.update(STYLE)
     for plot in json.load(sys.stdin):
-        figure, axes = pyplot.subplots(figsize=(7.2, 0.8 + 0.3 * len(plot["bars"]) if "bars" in plot else 3.4))
+        figure, axes = pyplot.subplots(figsize=(7.2, 1.0 + 0.3 * len(plot["bars"]) if "bars" in plot else 3.4))
         (bars if "bars" in plot else lines)(axes, plot)
         axes.set_title(plot["title"], loc="left", fontsize=10)
         figure.savefig(folder / plot["file"], bbox_inches="tight", metadata={"Date": None, "Creator": None})
@@ -74,7 +74,8 @@ def lines(axes: Any, plot: dict[str, Any]) -> None:
         axes.minorticks_off()
     axes.set_xlabel(plot["across"])
     axes.set_ylabel(plot["unit"])
-    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    if plot["lines"]:
+        axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Any, Final
 from benchmarks import contenders
 from benchmarks.report.tables import distribution
 from benchmarks.results import Results
+from benchmarks.targets import idle
 
 Plot = dict[str, Any]
 
@@ -15,17 +16,15 @@ BARS: Final = (
     ("performance-echo.svg", "echo-100", "Echo: 100 sockets, one server process, one processor", "messages per second"),
     ("performance-broadcast.svg", "broadcast-1000", "Broadcast: a group of 1,000 members", "deliveries per second"),
     ("performance-http.svg", "hello", "HTTP: hello, 50 connections", "requests per second"),
-    ("performance-idle.svg", "idle-10000", "10,000 idle sockets: memory of the server", "KiB for each socket"),
 )
 SHARES: Final = (50.0, 75.0, 90.0, 95.0, 99.0, 99.5, 99.9)
 SIZES: Final = (100, 1000, 10_000)
 
 
 def plots(results: Results) -> list[Plot]:
-    """Return all plots for which something was measured, as :mod:`benchmarks.plots` takes them."""
-    found = [_bars(results, *each) for each in BARS]
-    found += [_latencies(results), _growth(results)]
-    return [plot for plot in found if plot.get("bars") or plot.get("lines")]
+    """Return all plots as :mod:`benchmarks.plots` takes them; one of what was not measured is empty."""
+    held = ("performance-idle.svg", idle(results), "Idle sockets: memory of the server", "KiB for each socket")
+    return [*(_bars(results, *each) for each in (*BARS, held)), _latencies(results), _growth(results)]
 
 
 def _bars(results: Results, file: str, workload: str, title: str, unit: str) -> Plot:
