@@ -7,7 +7,7 @@ ARGS ?=
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help autobahn chat deploy multichat liveblog todo letters test bench coverage lint format types client docs matrix dev clean
+.PHONY: help autobahn chat deploy multichat liveblog todo letters test bench coverage lint format types client instructions performance profiles docs matrix dev clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -56,8 +56,17 @@ docs: dev ## the documentation, into docs/_build/html; warnings are errors
 matrix: dev ## the tests on every Python found, with every Django supported (the newest pair: ARGS=--newest)
 	@$(BIN)/python scripts/matrix.py $(ARGS)
 
-bench: dev ## figures of this machine (ARGS=--check: exit 1 when a threshold is missed)
+bench: dev ## this project and its rivals, measured: at most 30 minutes (ARGS=--quick: 4, --check: exit 1 if a target is missed)
 	@$(BIN)/python -m benchmarks.bench $(ARGS)
+
+performance: dev ## tables and plots of the last full run, into docs/performance.md
+	@$(BIN)/python -m benchmarks.report $(ARGS)
+
+profiles: dev ## where server and worker spend their time under load, into benchmarks/results/profiles
+	@$(BIN)/python -m benchmarks.profiles $(ARGS)
+
+instructions: dev ## instructions of hot paths, by valgrind, against the baseline (ARGS=--rewrite: make it the baseline)
+	@$(BIN)/python -m benchmarks.instructions $(ARGS)
 
 autobahn: dev ## the Autobahn suite through Redis and a worker (a part: ARGS="6.*", at once: ARGS="-j 2")
 	@$(BIN)/python -m compliance.autobahn $(ARGS)
