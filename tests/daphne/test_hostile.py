@@ -184,6 +184,7 @@ def test_cycles_of_connect_and_disconnect_leave_nothing_behind(play: Play) -> No
             await asyncio.gather(*(client.lost for client in clients))
         await site.seen(DISCONNECT, site.cycles + number)
         site.cycles += number
+        site.log.clear()
         for seen in site.worker.seen.values():
             seen[:] = [{}] * len(seen)
         while site.server.connections:  # noqa: ASYNC110 - the last event is settled soon, and nobody tells
