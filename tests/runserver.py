@@ -53,6 +53,7 @@ class RunServer:
         project: Path,
         *arguments: str,
         environment: Mapping[str, str] | None = None,
+        descriptors: Sequence[int] = (),
         beside: RunServer | None = None,
     ) -> None:
         self.lines: list[str] = beside.lines if beside else []
@@ -67,6 +68,7 @@ class RunServer:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            pass_fds=descriptors,
             start_new_session=True,  # Ctrl-C reaches the autoreloader and its child alike, and nobody else
         )
         self._reader = threading.Thread(target=self._read)
@@ -119,6 +121,10 @@ class RunServer:
         status = self._process.wait(timeout)
         self._reader.join()
         return status
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to this process alone."""
+        os.kill(self._process.pid, number)
 
     def interrupt(self) -> None:
         """Press Ctrl-C."""

@@ -15,10 +15,15 @@ from django.core.management.base import BaseCommand, CommandParser
 from channel_layers import messages
 from channel_layers.base import BaseChannelLayer
 from channel_layers.capacity import HTTP_CAPACITY
+from channel_layers.local import LocalChannelLayer
 from channel_layers.memory import MemoryChannelLayer
 from channel_layers.redis import RedisChannelLayer, hosts, tls
 from channels import checks, conf, layers
 from channels.management.commands.runserver import HTTP_TIMEOUT, THREADS, Command
+from channels.management.commands.runworker import Command as RunWorker
+from channels.management.commands.serve import Command as Serve
+from channels.processes.fleet import START_TIMEOUT
+from channels.processes.workers import STOP_TIMEOUT
 from daphne.cli import make_parser
 from daphne.config import LIMITS, Config, text_of
 from tests.documents import ROOT
@@ -36,6 +41,8 @@ FORMATS = {
     "WebSocket reply": messages.WebSocketReply,
 }
 SIGNATURE = re.compile(r"^- `([\w.]+)(\(.*?\))?`", re.MULTILINE)
+HIDDEN = {"--parent-fd", "--name", "--http-consumer", "--born"}
+"""Options that a supervisor gives to the processes that it starts."""
 EVERYTHING = {"channels", "channels.sessions", "channels.auth"}
 """Modules whose ``__all__`` the reference lists in full."""
 
@@ -140,6 +147,7 @@ def test_every_option_of_a_layer_is_listed() -> None:
     assert options_listed("For every layer:") == options_of(BaseChannelLayer.__init__)
     assert options_listed("besides:") == options_of(MemoryChannelLayer.__init__)
     assert options_listed("or on Valkey:") == options_of(RedisChannelLayer.__init__)
+    assert options_listed("except `hosts`:") == options_of(LocalChannelLayer.__init__)
     assert f"of `http.request` {HTTP_CAPACITY}" in page("settings")
 
 
@@ -229,12 +237,23 @@ def test_every_option_of_runserver_is_listed() -> None:
     limits = {f"--{field.name.replace('_', '-')}" for field in LIMITS}
     assert set(re.findall(r"`(--[\w-]+)`", table)) | limits == added
     assert "[limits](limits.md)" in table
-    assert f"{THREADS} worker threads,\nHTTP and WebSocket." in page("runserver")
+    assert f"{THREADS} worker threads in a\nprocess of their own, HTTP and WebSocket." in page("runserver")
+
+
+def test_every_option_of_processes_is_listed() -> None:
+    """The page about processes has the options of runworker; those of serve are the same, but for the layer."""
+    common = set(CommandParser()._option_string_actions)
+    added = {name for name in option_strings(RunWorker()) - common if name not in HIDDEN}
+    listed = set(re.findall(r"^\| `(--[\w-]+)", section(page("processes"), "## runworker"), re.MULTILINE))
+    assert listed == added
+    assert option_strings(Serve()) - common == added - {"--layer"}
+    for number in (STOP_TIMEOUT, START_TIMEOUT):
+        assert f"{number:g}" in page("processes")
 
 
 def test_every_option_of_daphne_is_listed() -> None:
     """The page about daphne has every option that is no limit; those of 1.x without a meaning are named below."""
-    options = set(make_parser()._option_string_actions) - {"-h", "--help"}
+    options = set(make_parser()._option_string_actions) - {"-h", "--help", *HIDDEN}
     options -= {f"--{field.name.replace('_', '-')}" for field in LIMITS} - {"--http-timeout", "--handshake-timeout"}
     named = set(re.findall(r"`(--?[a-z][\w-]*)`", page("daphne")))
     assert named == options | {"--max-message-size"}

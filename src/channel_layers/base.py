@@ -53,6 +53,8 @@ class BaseChannelLayer(ABC):
     InvalidContent = exceptions.InvalidContent
     extensions: ClassVar[list[str]] = ["groups", "flush"]
     crosses_processes: ClassVar[bool] = True
+    per_project: ClassVar[bool] = False
+    """Whether the constructor takes ``project``, a text that is the same in all processes of one project."""
 
     def __init__(
         self,

@@ -6,6 +6,8 @@ A project without an ``asgi.py`` names ``channels.asgi:channel_layer``: the defa
 
 from __future__ import annotations
 
+import hashlib
+import re
 import sys
 
 from channel_layers.base import BaseChannelLayer
@@ -35,6 +37,18 @@ def get_channel_layer(alias: str = DEFAULT_CHANNEL_LAYER) -> BaseChannelLayer:
     layer = channel_layers[alias].channel_layer
     layer.server_options = conf.server_options()
     return layer
+
+
+def settings_digest() -> str:
+    """Return a text that is another when the settings say something else to an interface server.
+
+    What only workers read of them is not in it, such as the routing.
+    """
+    configs = channel_layers.configs.items()
+    layers = {alias: {key: config[key] for key in config if key != "ROUTING"} for alias, config in configs}
+    # Two processes have an object at two places, but mean the same.
+    read = re.sub(r" at 0x[0-9a-f]+", "", repr((conf.server_options(), layers)))
+    return hashlib.sha256(read.encode()).hexdigest()[:16]
 
 
 def __getattr__(name: str) -> BaseChannelLayer:

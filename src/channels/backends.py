@@ -11,6 +11,7 @@ from django.utils.module_loading import import_string
 from channel_layers.base import BaseChannelLayer
 from channel_layers.suggestions import did_you_mean
 
+LOCAL: Final = "channel_layers.local.LocalChannelLayer"
 MEMORY: Final = "channel_layers.memory.MemoryChannelLayer"
 REDIS: Final = "channel_layers.redis.RedisChannelLayer"
 
@@ -31,8 +32,7 @@ RETIRED: Final[Mapping[str, str]] = {
         f"process, {REDIS!r} any number"
     ),
     "asgi_ipc.IPCChannelLayer": (
-        f"is not for this release; on one machine {REDIS!r} does the same over a Unix socket: "
-        "'hosts': 'unix:///run/redis/redis.sock'"
+        f"is not for this release; on one machine {LOCAL!r} does the same, with nothing to set up"
     ),
     "asgi_rabbitmq.RabbitmqChannelLayer": f"is not for this release; between machines there is {REDIS!r}",
     "channels.layers.InMemoryChannelLayer": _CHANNELS_4.format(repr(MEMORY)),
@@ -47,7 +47,7 @@ def load(path: str) -> type[BaseChannelLayer]:
     try:
         backend: type[BaseChannelLayer] = import_string(ALIASES.get(path, path))
     except ImportError as error:
-        hint = did_you_mean(path, [MEMORY, REDIS, *ALIASES])
+        hint = did_you_mean(path, [LOCAL, MEMORY, REDIS, *ALIASES])
         raise ImportError(f"{error}.{hint}") from error
     return backend
 

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 from django.conf import settings
@@ -148,8 +149,9 @@ class ChannelLayerManager:
     def _make(self, alias: str, options: str, for_tests: bool) -> ChannelLayerWrapper:
         config = self.config(alias)
         backend = load_backend(alias, config, options)
+        project = {"project": project_directory()} if backend.per_project else {}
         try:
-            layer = backend(**config.get(options, {}))
+            layer = backend(**project | config.get(options, {}))
         except (TypeError, ValueError) as error:
             raise InvalidChannelLayerError(f"CHANNEL_LAYERS[{alias!r}][{options!r}]: {error}") from error
         return ChannelLayerWrapper(layer, alias, config["ROUTING"], for_tests=for_tests)
@@ -193,6 +195,16 @@ def _is_usable(layer: ChannelLayerWrapper) -> bool:
 def common_options(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what every layer understands of the options in an entry of ``CHANNEL_LAYERS``."""
     return {name: value for name, value in config.get("CONFIG", {}).items() if name in _COMMON_OPTIONS}
+
+
+def project_directory() -> str:
+    """Return the directory of the settings module, which tells a project from others in each of its processes.
+
+    Without such a module it is the current directory.
+    """
+    module = sys.modules.get(settings.SETTINGS_MODULE or "")
+    file = getattr(module, "__file__", None)
+    return str(Path(file).resolve().parent if file else Path.cwd())
 
 
 def load_backend(alias: str, config: Mapping[str, Any], options: str = "CONFIG") -> type[BaseChannelLayer]:

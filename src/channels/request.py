@@ -9,6 +9,7 @@ from io import BufferedReader, BytesIO
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, QueryDict, parse_cookie
 from django.utils.datastructures import MultiValueDict
 from django.utils.functional import cached_property
@@ -95,6 +96,27 @@ class AsgiRequest(HttpRequest):
         if not hasattr(self, "_files"):
             self._load_post_and_files()
         return self._files
+
+    @property
+    def body(self) -> bytes:
+        """The whole body.
+
+        Raises :exc:`~django.core.exceptions.RequestDataTooBig` once more than ``DATA_UPLOAD_MAX_MEMORY_SIZE`` bytes
+        have come: of a chunked body no length tells it before, and not every Django counts what it reads.
+        """
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if limit is not None and self.message.content.get("body_channel") and not self._read_started:
+            self._hold_body(limit)
+        return super().body
+
+    def _hold_body(self, limit: int) -> None:
+        beginning = self._stream.read(limit + 1)
+        if len(beginning) > limit:
+            error = RequestDataTooBig("Request body exceeded settings.DATA_UPLOAD_MAX_MEMORY_SIZE.")
+            self._stream.close()
+            self._upload_failed(error)
+            raise error
+        self._stream = BytesIO(beginning)
 
     def parse_file_upload(
         self,

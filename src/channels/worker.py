@@ -63,11 +63,18 @@ class Worker:
         self.trace = trace
         self.channels = self._filtered(only_channels, exclude_channels)
         self.process = new_process_name()
+        self.code = ""
+        """What tells the code it runs from other code; whoever starts the worker may set it."""
         self.stopping = threading.Event()
         self.postponed = Postponed(self._write)
         self._watchdog = Watchdog()
         self._slots = [WorkerSlot(self, self._watchdog) for _ in range(threads)]
         self._threads: list[threading.Thread] = []
+
+    @property
+    def slots_text(self) -> str:
+        """How many consumers may run at the same time, for a person."""
+        return f"{len(self._slots)} slot{'s'[: len(self._slots) != 1]}"
 
     def start(self) -> None:
         """Run in threads of its own, until :meth:`stop`."""
@@ -121,7 +128,12 @@ class Worker:
 
     def _announce(self) -> None:
         announcement = Announcement(
-            self.process, tuple(self.channels), len(self._slots), host=platform.node(), pid=os.getpid()
+            self.process,
+            tuple(self.channels),
+            len(self._slots),
+            host=platform.node(),
+            pid=os.getpid(),
+            code=self.code,
         )
         try:
             self.channel_layer.announce(announcement)

@@ -1,5 +1,6 @@
 import sys
 import threading
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -8,6 +9,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
+import tests.settings
 from channel_layers.memory import MemoryChannelLayer
 from channels.backends import ALIASES, RETIRED, load
 from channels.layers import ChannelLayerManager, ChannelLayerWrapper, InvalidChannelLayerError
@@ -29,6 +31,16 @@ class Slow(MemoryChannelLayer):
         self.started.set()
         assert self.go_on.wait(PATIENCE)
         super().__init__(**options)
+
+
+class Told(MemoryChannelLayer):
+    """Wants to know of which project it is."""
+
+    per_project = True
+
+    def __init__(self, *, project: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.project = project
 
 
 def manager(**configs: Any) -> Any:
@@ -107,6 +119,21 @@ def test_paths_that_nothing_answers_to_have_a_sentence(registry: ChannelLayerMan
         registry["default"]
     assert str(caught.value).startswith(f"CHANNEL_LAYERS['default']['BACKEND'] is {path!r}, which ")
     assert "channel_layers." in str(caught.value)
+
+
+@override_settings(SETTINGS_MODULE=None)
+def test_layer_of_a_project_is_told_which(registry: ChannelLayerManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The directory of its settings, wherever a process was started; without a module that is where it was started."""
+    told = f"{__name__}.Told"
+    with manager(default=memory(BACKEND=told), named=memory(BACKEND=told, CONFIG={"project": "shop"})):
+        here = registry.make_backend("default").project
+        assert here == str(Path.cwd())
+        monkeypatch.setitem(sys.modules, "some.settings", ModuleType("some.settings"))
+        with override_settings(SETTINGS_MODULE="some.settings"):
+            assert registry.make_backend("default").project == here
+        with override_settings(SETTINGS_MODULE="tests.settings"):
+            assert registry.make_backend("default").project == str(Path(tests.settings.__file__).parent)
+            assert registry.make_backend("named").project == "shop"
 
 
 def test_make_backend_keeps_nothing(registry: ChannelLayerManager) -> None:

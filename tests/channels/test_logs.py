@@ -1,4 +1,5 @@
 import logging
+import multiprocessing
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
-from channels.management.logs import access_log, show_consumer_logs, show_logs
+from channels.management.logs import access_log, name_process, show_consumer_logs, show_logs
 
 
 @contextmanager
@@ -40,6 +41,20 @@ def test_logs_are_shown(trace: bool) -> None:
         handler.setStream(stream)
         daphne.info("a line")
     assert re.fullmatch(r"\[\d\d/\w{3}/\d{4} \d\d:\d\d:\d\d\] a line\n", stream.getvalue())
+
+
+def test_lines_of_a_process_with_a_name_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind the time; and in a ``LOGGING`` as ``processName``."""
+    monkeypatch.setattr(multiprocessing.current_process(), "name", "MainProcess")
+    stream = StringIO()
+    with unconfigured() as loggers:
+        show_logs(trace=False)
+        handler = loggers["daphne"].handlers[0]
+        assert isinstance(handler, logging.StreamHandler)
+        handler.setStream(stream)
+        name_process("worker 2")
+        loggers["daphne"].info("a line")
+    assert re.fullmatch(r"\[\d\d/\w{3}/\d{4} \d\d:\d\d:\d\d worker 2\] a line\n", stream.getvalue())
 
 
 def test_logs_of_the_project_are_left_alone() -> None:

@@ -2,7 +2,9 @@ import logging
 from typing import ClassVar
 
 import pytest
+from django.test import override_settings
 
+from channel_layers.exceptions import LayerUnavailable
 from channel_layers.memory import MemoryChannelLayer
 from channel_layers.registry import Announcement
 from channels.channel import Channel, Group
@@ -82,6 +84,44 @@ def test_layer_across_processes_is_not_warned_of(caplog: pytest.LogCaptureFixtur
     """A worker may start tomorrow."""
     Channel("jobs", channel_layer=layer_of(layer=CrossingLayer())).send({})
     assert lines(caplog) == []
+
+
+class Embedded(CrossingLayer):
+    """Stands for the embedded layer, and counts how often it is asked who is there."""
+
+    per_project: ClassVar[bool] = True
+    asked = 0
+    is_away = False
+
+    def processes(self) -> list[Announcement]:
+        self.asked += 1
+        if self.is_away:
+            raise LayerUnavailable("it is away")
+        return super().processes()
+
+
+@override_settings(DEBUG=True)
+def test_misspelt_channel_is_warned_of_on_the_embedded_layer(caplog: pytest.LogCaptureFixture) -> None:
+    """In DEBUG, if workers are there; each channel is looked at once."""
+    embedded = Embedded()
+    layer = layer_of(layer=embedded)
+    embedded.announce(Announcement("worker", ("chat-messages",)))
+    for name in ("chat-mesages", "chat-mesages", "chat-messages", "answers?1"):
+        Channel(name, channel_layer=layer).send({})
+    Group("all", channel_layer=layer).send({"text": "x"})
+    assert lines(caplog) == ["no worker reads 'chat-mesages' now. Did you mean 'chat-messages'?"]
+    assert embedded.asked == 2
+
+
+@pytest.mark.parametrize(("debug", "is_away"), [(True, False), (True, True), (False, False)])
+def test_embedded_layer_is_not_warned_of(debug: bool, is_away: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """Without workers one may start; without the layer nothing is known; and without DEBUG nobody is asked."""
+    embedded = Embedded()
+    embedded.is_away = is_away
+    with override_settings(DEBUG=debug):
+        Channel("jobs", channel_layer=layer_of(layer=embedded)).send({})
+    assert lines(caplog) == []
+    assert embedded.asked == int(debug)
 
 
 def test_raw_layer_is_not_warned_of(caplog: pytest.LogCaptureFixture) -> None:

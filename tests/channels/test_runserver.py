@@ -7,8 +7,9 @@ import threading
 from collections.abc import Callable, Iterator
 from io import StringIO
 from logging.handlers import MemoryHandler
+from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from django.apps import apps
@@ -26,6 +27,7 @@ from channels.management.commands.runserver import (
     THREADS,
     Command,
     DevelopmentServer,
+    concerns_workers,
     log_access,
 )
 from channels.management.logs import access_log
@@ -35,7 +37,7 @@ from daphne.access import CLOSE, OPEN, REFUSED, REQUEST, Access
 from daphne.access_format import as_text
 from daphne.config import Config
 from daphne.source import Source
-from tests.channels.workers import PATIENCE, layer_of
+from tests.channels.workers import PATIENCE, Crossing, default_layer, layer_of
 
 LOCAL = ("127.0.0.1", 0)
 SOURCE = Source(("127.0.0.1", 50001))
@@ -85,6 +87,34 @@ def test_number_of_workers(arguments: list[str], threads: int, text: str) -> Non
     """Django's option for threads is that of the workers."""
     server = server_of(*arguments)
     assert (server.threads, server.workers_text()) == (threads, text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ([], "4 worker threads in a process of their own"),
+        (["--nothreading"], "1 worker thread in a process of their own"),
+        (["--noworker"], "no workers here"),
+    ],
+)
+def test_on_a_layer_between_processes_sockets_outlive_changes(arguments: list[str], text: str) -> None:
+    """The workers are processes then, and are started with the options that concern them."""
+    with default_layer(layer_of(layer=Crossing())):
+        server = server_of(*arguments, "-v", "2", "--nostatic")
+        assert (server.outlives_code, server.workers_text()) == (True, text)
+        options = server.worker_options
+        assert options.threads == (1 if "--nothreading" in arguments else 4)
+        assert (options.reload, options.verbosity) == (True, 2)
+        assert options.http_consumer == "channels.handler.ViewConsumer"
+        assert server_of("--noreload").outlives_code is False
+        assert server_of().worker_options.verbosity == 0
+
+
+def test_changes_of_the_server_itself_concern_it() -> None:
+    """All other code is run by the workers, which look after it."""
+    assert concerns_workers(Path("/srv/site/views.py"))
+    for package in ("channels/routing.py", "daphne/server.py", "channel_layers/redis/layer.py"):
+        assert not concerns_workers(Path(runserver.__file__).parents[3] / package)
 
 
 @pytest.mark.parametrize(
@@ -238,12 +268,8 @@ def test_server_speaks_ipv6(new_server: NewServer) -> None:
     assert new_server(ipv6=True).socket.family == socket.AF_INET6
 
 
-class CrossingLayer(MemoryChannelLayer):
-    crosses_processes: ClassVar[bool] = True
-
-
 @pytest.mark.parametrize(
-    ("threads", "layer", "warnings"), [(1, MemoryChannelLayer, 0), (0, MemoryChannelLayer, 1), (0, CrossingLayer, 0)]
+    ("threads", "layer", "warnings"), [(1, MemoryChannelLayer, 0), (0, MemoryChannelLayer, 1), (0, Crossing, 0)]
 )
 def test_server_serves_until_the_process_ends(
     new_server: NewServer,

@@ -2,45 +2,32 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from threading import Event
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from django.apps import registry
 from django.core.management import CommandError, call_command
 from django.test import override_settings
 
-from channel_layers.memory import MemoryChannelLayer
 from channels import route
 from channels.handler import ViewConsumer
-from channels.layers import ChannelLayerWrapper, channel_layers
-from channels.management.commands.runworker import StopSignals, default_http_consumer
+from channels.layers import ChannelLayerWrapper
+from channels.management.workers import default_http_consumer
 from channels.message import Message
-from channels.signals import worker_process_ready, worker_ready
+from channels.signals import consumer_finished, worker_process_ready, worker_ready
 from channels.staticfiles import WHITENOISE, StaticFilesConsumer
 from channels.worker import Worker
-from tests.channels.workers import PATIENCE, assertions, layer_of, taken
+from tests.channels.workers import PATIENCE, Crossing, assertions, default_layer, layer_of, taken
 from tests.runserver import MANAGE, STARTING, RunServer, write_files
-
-
-class Crossing(MemoryChannelLayer):
-    crosses_processes: ClassVar[bool] = True
-
-
-@contextmanager
-def default_layer(layer: ChannelLayerWrapper) -> Iterator[ChannelLayerWrapper]:
-    """Make ``layer`` the default of this process."""
-    previous = channel_layers.set("default", layer)
-    try:
-        yield layer
-    finally:
-        channel_layers.set("default", previous)
 
 
 @contextmanager
@@ -74,7 +61,10 @@ def test_layer_within_one_process_is_refused() -> None:
     """The error says which to use instead."""
     with (
         default_layer(layer_of(route("work", print))),
-        pytest.raises(CommandError, match=r"reaches no other process.*'channel_layers\.redis\.RedisChannelLayer'"),
+        pytest.raises(
+            CommandError,
+            match=r"reaches no other process.*'channel_layers\.local\.LocalChannelLayer' .*\.RedisChannelLayer'",
+        ),
     ):
         call_command("runworker")
 
@@ -96,6 +86,8 @@ def test_unknown_layer_is_refused() -> None:
             "leave no channel; there are: http.request, websocket.connect, websocket.receive",
         ),
         (["--exclude-channels", "*"], "--only-channels and --exclude-channels leave no channel"),
+        (["--processes", "0"], "--processes is more than 0, not 0"),
+        (["--max-rss", "-5"], "--max-rss is more than 0, not -5.0"),
     ],
 )
 def test_options_that_are_refused(arguments: list[str], expected: str) -> None:
@@ -197,6 +189,42 @@ def test_default_consumer(debug: bool, apps: list[str], expected: type, monkeypa
         assert type(default_http_consumer()) is expected
 
 
+def test_a_worker_without_a_supervisor_is_the_process_itself() -> None:
+    """None of the options that need one is given; with ``-v 0`` it says nothing."""
+
+    def consumer(message: Message) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    layer = layer_of(route("work", consumer), layer=Crossing())
+    layer.send("work", {})
+    with default_layer(layer):
+        assert run("-v", "0") == []
+
+
+def test_a_process_of_a_supervisor_has_its_name_and_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In what it says, in its logs, and in what it tells its parent."""
+
+    def consumer(message: Message) -> None:
+        names.append(multiprocessing.current_process().name)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    names: list[str] = []
+    monkeypatch.setattr(multiprocessing.current_process(), "name", "MainProcess")
+    ours, theirs = socket.socketpair()
+    layer = layer_of(route("work", consumer), layer=Crossing())
+    layer.send("work", {})
+    consumer_path = "--http-consumer=channels.staticfiles.StaticFilesConsumer"
+    with ours, default_layer(layer):
+        lines = run("--name=worker 3", f"--parent-fd={theirs.detach()}", "--max-messages=1000", consumer_path)
+        said = ours.recv(1000).decode().splitlines()
+    assert consumer_finished.disconnect(dispatch_uid="channels.limits")
+    assert lines[0].startswith("worker 3: Channel layer ")
+    assert lines[-1] == "worker 3: Stopped."
+    assert [line.split()[0] for line in said] == ["settings", "ready"]
+    assert names == ["worker 3"]
+    assert isinstance(layer.router.default_routes[0].consumer, StaticFilesConsumer)
+
+
 # -- how it ends -------------------------------------------------------------------------------------------------------
 
 
@@ -224,16 +252,6 @@ def test_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     released.set()
     assert ended.wait(PATIENCE)
     assert errors.getvalue() == "Consumers still run after 0 s (--stop-timeout): their messages are lost.\n"
-
-
-def test_first_signal_is_waited_for_and_the_second_is_the_systems() -> None:
-    """Until the block ends; then the handlers are those of before."""
-    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-    with StopSignals() as signals:
-        signal.raise_signal(signal.SIGINT)
-        signals.wait()
-        assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == (signal.SIG_DFL, signal.SIG_DFL)
-    assert before == (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT))
 
 
 # -- as a process ------------------------------------------------------------------------------------------------------
@@ -280,10 +298,6 @@ class RunWorker(RunServer):
     """A worker whose first consumer waits for the gate."""
 
     command = ("manage.py", "runworker")
-
-    def send(self, number: signal.Signals) -> None:
-        """Send a signal."""
-        os.kill(self._process.pid, number)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.core.signals import got_request_exception
@@ -18,7 +18,7 @@ from channel_layers.base import BaseChannelLayer
 from channel_layers.envelope import DONE, EVENT, MESSAGE, Envelope
 from channel_layers.memory import MemoryChannelLayer
 from channel_layers.messages import WEBSOCKET_KIND
-from channels.layers import ChannelLayerWrapper
+from channels.layers import ChannelLayerWrapper, channel_layers
 from channels.pending import Pending
 from channels.routing import Route
 from channels.runner import Runner, report_refused
@@ -33,6 +33,22 @@ def layer_of(
 ) -> ChannelLayerWrapper:
     """Return a layer of its own with ``routes``."""
     return ChannelLayerWrapper(layer or MemoryChannelLayer(**options), alias, list(routes))
+
+
+class Crossing(MemoryChannelLayer):
+    """Says that it reaches other processes, so that commands accept it."""
+
+    crosses_processes: ClassVar[bool] = True
+
+
+@contextmanager
+def default_layer(layer: ChannelLayerWrapper) -> Iterator[ChannelLayerWrapper]:
+    """Make ``layer`` the default of this process."""
+    previous = channel_layers.set("default", layer)
+    try:
+        yield layer
+    finally:
+        channel_layers.set("default", previous)
 
 
 def message(channel: str, attempt: int = 0, **content: Any) -> Envelope:

@@ -1,12 +1,15 @@
-"""The example chat, in a real browser and over plain sockets, against a real ``manage.py runserver``."""
+"""The example chat, in a real browser and over plain sockets, against a real ``manage.py serve``."""
 
 from __future__ import annotations
 
 import json
 import re
+import shlex
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,16 +21,17 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.chromium import launched
 from tests.examples.chat_server import ChatServer
+from tests.runserver import manage
 
 PATIENCE = 15_000  # milliseconds: more than the page's longest wait before it tries to connect again
-
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 Tab = Callable[..., Page]
 
 
 @contextmanager
-def running(directory: Path) -> Iterator[ChatServer]:
-    """Run the chat in a directory of its own."""
-    server = ChatServer(directory)
+def running(directory: Path, processes: int = 1) -> Iterator[ChatServer]:
+    """Run the chat in a directory of its own, with so many worker processes."""
+    server = ChatServer(directory, processes)
     try:
         server.start()
         yield server
@@ -45,7 +49,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChatServer]:
 @pytest.fixture
 def restartable(tmp_path: Path) -> Iterator[ChatServer]:
     """A server for one test, which may stop and start it."""
-    with running(tmp_path) as chat:
+    with running(tmp_path, processes=2) as chat:
         yield chat
 
 
@@ -318,19 +322,26 @@ def test_a_restart_is_survived(restartable: ChatServer, tab: Tab) -> None:
         expect(saved(page)).to_have_text(["Before", "While away"])
 
 
-def test_a_deploy_shows_in_the_code_version(restartable: ChatServer, tab: Tab) -> None:
-    """A server that comes back with other code says so in the status bar."""
+def test_a_deploy_shows_in_the_code_version_and_nowhere_else(
+    restartable: ChatServer, tab: Tab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``make deploy`` replaces the workers: the status bar shows another version at once, and no reconnect."""
+    monkeypatch.syspath_prepend(SCRIPTS)
+    deploy = import_module("deploy")
+    monkeypatch.setattr(deploy, "CHAT", restartable.project)
+    monkeypatch.setattr(deploy.environment, "PYTHON", sys.executable)
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "chatsite.settings")
     ada = tab(restartable, "ada")
     version = ada.locator("#code-version")
     expect(version).to_have_text(re.compile("^[0-9a-f]{7}$"))
     before = version.inner_text()
-    restartable.stop()
-    with (restartable.project / "chat" / "consumers.py").open("a") as consumers:
-        consumers.write("# deployed\n")
-    restartable.start()
-    expect(ada.locator("#reconnects")).to_have_text("1")
+    deploy.main()
     expect(version).not_to_have_text(before)
     expect(version).to_have_class(re.compile("changed"))
+    say(ada, "Still here")
+    expect(saved(ada)).to_have_text(["Still here"])
+    expect(ada.locator("#reconnects")).to_have_text("0")
+    expect(connection(ada)).to_have_attribute("data-state", "connected")
 
 
 def test_the_time_of_the_connection_is_counted(server: ChatServer, tab: Tab) -> None:
@@ -377,14 +388,17 @@ def test_the_whole_source_stands_beside_the_conversation(server: ChatServer, tab
 
 
 def test_the_shell_line_can_be_copied(server: ChatServer, tab: Tab, room: str) -> None:
-    """A button copies the line, which names the room; beside it stands what this layer cannot do."""
+    """A button copies the line, which names the room; what it says there is heard here."""
     ada = tab(server, "ada", permissions=["clipboard-read", "clipboard-write"])
     ada.get_by_role("button", name="Copy the shell line").click()
     expect(ada.locator("[data-copies=shell-line]")).to_have_text("Copied")
     copied = ada.evaluate("navigator.clipboard.readText()")
-    assert copied.startswith('python manage.py shell -c "from channels import Channel;')
     assert f"'room': '{room}'" in copied
-    expect(ada.locator(".note")).to_contain_text("Needs a channel layer that crosses processes.")
+    program, *arguments = shlex.split(copied)
+    assert program == "python"
+    manage(server.project, *arguments[1:], environment=server.environment)
+    expect(saved(ada)).to_have_text(["Hello from a shell"])
+    expect(ada.locator(".note")).to_have_count(0)
 
 
 def test_a_phone_shows_the_conversation_without_scrolling_sideways(server: ChatServer, tab: Tab) -> None:

@@ -25,6 +25,11 @@ def members(room: str) -> Group:
     return Group(f"chat-{room}")
 
 
+def everybody() -> Group:
+    """Return the sockets in all rooms."""
+    return Group("chat-everybody")
+
+
 @channel_session
 def ws_connect(message: Message, room: str) -> None:
     """Let somebody with a name into the room, and show what was said."""
@@ -33,6 +38,7 @@ def ws_connect(message: Message, room: str) -> None:
         raise DenyConnection
     message.channel_session["nick"] = form.cleaned_data["nick"]
     members(room).add(message.reply_channel)
+    everybody().add(message.reply_channel)
     history = [said.as_dict() for said in ChatMessage.latest(room, HISTORY)]
     message.reply_channel.send(frame("hello", history=history))
 
@@ -59,6 +65,11 @@ def act(received: dict[str, Any], room: str, nick: str) -> None:
             members(room).send(frame("typing", nick=nick))
         case other:
             raise ValidationError(f"No frame has the type {other!r:.40}.")
+
+
+def announce_code(**kwargs: Any) -> None:
+    """Tell every page which code answers now: a new worker has begun."""
+    everybody().send(frame("code"))
 
 
 def save_message(message: Message) -> None:

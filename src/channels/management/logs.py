@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import time
 from typing import Final
 
@@ -13,9 +14,15 @@ TIME_FORMAT: Final = "%d/%b/%Y %H:%M:%S"
 access_log = logging.getLogger("django.server")
 
 
+def name_process(name: str) -> None:
+    """Let the lines of this process tell it from others of its kind, as ``processName`` in a ``LOGGING`` does."""
+    multiprocessing.current_process().name = name
+
+
 def stamp(record: logging.LogRecord) -> bool:
-    """Give a record the time as Django's development server writes it."""
-    record.server_time = time.strftime(TIME_FORMAT)
+    """Give a record the time as Django's development server writes it, and the name of a process that has one."""
+    name = "" if record.processName == "MainProcess" else f" {record.processName}"
+    record.server_time = time.strftime(TIME_FORMAT) + name
     return True
 
 

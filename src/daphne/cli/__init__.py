@@ -48,6 +48,7 @@ from daphne.endpoints import (
     passed_on,
 )
 from daphne.layer_path import BUILT_IN, LayerPathError, load_layer
+from daphne.parent import Parent
 from daphne.server import Server, new_event_loop
 from daphne.tls import Certificate, CertificateError
 
@@ -107,6 +108,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("layer", metavar="module:object", help=f"the channel layer, such as {BUILT_IN}")
     parser.add_argument("--version", action="version", version=f"%(prog)s {daphne.__version__}")
+    parser.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
     _add_endpoints(parser.add_argument_group("where to listen", "Each may be given several times."))
     _add_logs(parser.add_argument_group("what to log"))
     _add_application(parser.add_argument_group("what the application sees"))
@@ -241,7 +243,7 @@ def run(options: argparse.Namespace) -> None:
         probed = listen_on(options.probe_endpoints)
         for listener in (*listeners, *probed):
             opened.enter_context(listener.sock)
-        runner.run(serve(layer, within_file_limit(config), listeners, given, probed))
+        runner.run(serve(layer, within_file_limit(config), listeners, given, options.parent_fd, probed))
 
 
 def certificate_of(options: argparse.Namespace) -> Certificate | None:
@@ -301,28 +303,33 @@ async def serve(
     config: Config,
     listeners: Sequence[Listener],
     given: Collection[str] = (),
+    parent_fd: int | None = None,
     probed: Sequence[Listener] = (),
 ) -> None:
     """Serve on ``listeners`` until SIGTERM or SIGINT; a second one ends the process at once.
 
-    SIGHUP reads certificates again. ``given`` are the options that the command line has set; on ``probed`` only probes
-    are answered.
+    SIGHUP reads certificates again. ``given`` are the options that the command line has set. ``parent_fd`` is the line
+    to a process that has started this one: it is told when the server listens, its end is the server's, and signals of
+    a terminal are left to it. On ``probed`` only probes are answered.
     """
     stop = asyncio.Event()
     server = Server(layer, config)
     contexts = [(each.certificate, each.certificate.context()) for each in listeners if each.certificate]
-    _handle_signals(stop, contexts)
+    _handle_signals(stop, contexts, has_parent=parent_fd is not None)
     await server.start([each.sock for each in listeners if not each.certificate])
     for listener in probed:
         await server.listen(listener.sock, only_probes=True)
     secured = [each.sock for each in listeners if each.certificate]
     for sock, (_, context) in zip(secured, contexts, strict=True):
         await server.listen(sock, context)
+    parent = None if parent_fd is None else Parent(parent_fd, stop.set)
     logger.info("process %d listens on %s", os.getpid(), ", ".join(map(address_of, listeners)))
     if probed:
         logger.info("probes are answered on %s", ", ".join(map(address_of, probed)))
     logger.info("channel layer %s.%s", type(layer).__module__, type(layer).__qualname__)
     logger.info("limits: %s", limits_text(config, layer.server_options, given))
+    if parent is not None:
+        parent.ready(layer.process)
     await stop.wait()
     logger.info("ending: requests in progress finish, sockets are closed with 1012")
     try:
@@ -335,10 +342,21 @@ async def serve(
 Secured: TypeAlias = tuple[Certificate, ssl.SSLContext]
 
 
-def _handle_signals(stop: asyncio.Event, contexts: Sequence[Secured]) -> None:
+def _handle_signals(stop: asyncio.Event, contexts: Sequence[Secured], *, has_parent: bool) -> None:
+    """Let the first signal set ``stop``, and the next end the process. A parent says what those of a terminal mean."""
     loop = asyncio.get_running_loop()
-    for number in SIGNALS:
-        loop.add_signal_handler(number, _end, loop, stop)
+    numbers = [signal.SIGTERM] if has_parent else SIGNALS
+
+    def end() -> None:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+        stop.set()
+
+    if has_parent:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in numbers:
+        loop.add_signal_handler(number, end)
     loop.add_signal_handler(signal.SIGHUP, renew, contexts)
 
 
@@ -356,16 +374,11 @@ def renew(contexts: Sequence[Secured]) -> None:
 
 
 def limits_text(config: Config, settings: Collection[str], given: Collection[str]) -> str:
-    """Return all limits in force, and where those come from that are not defaults."""
+    """Return the limits in force that are no defaults, and where they come from."""
 
     def source(name: str) -> str:
-        return " (command line)" if name in given else " (settings)" if name in settings else ""
+        return "command line" if name in given else "settings" if name in settings else "this machine"
 
-    return ", ".join(f"{field.name} {getattr(config, field.name)}{source(field.name)}" for field in LIMITS)
-
-
-def _end(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    for number in SIGNALS:
-        loop.remove_signal_handler(number)
-        signal.signal(number, signal.SIG_DFL)
-    stop.set()
+    changed = [field for field in LIMITS if getattr(config, field.name) != field.default]
+    texts = [f"{field.name} {getattr(config, field.name)} ({source(field.name)})" for field in changed]
+    return ", ".join(texts) + "; all others are defaults" if texts else "all are defaults"

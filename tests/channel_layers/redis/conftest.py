@@ -1,4 +1,4 @@
-"""One server for all tests, and one of its own for those that end it."""
+"""One server for all tests, and one of its own for those that end it: the embedded layer's program, and Redis."""
 
 from __future__ import annotations
 
@@ -8,25 +8,33 @@ from typing import Any
 
 import pytest
 
+from channel_layers.local.binary import BINARY
 from channel_layers.redis import RedisChannelLayer
 from tests.channel_layers.redis.server import RedisServer, TlsServer
+from tests.services import require
 
 _prefixes = count(1)
 
 
+@pytest.fixture(scope="session", params=["embedded", "redis-server"])
+def program(request: pytest.FixtureRequest) -> str:
+    """The server that the embedded layer brings along, and then the one that the system has."""
+    return BINARY if request.param == "embedded" else require("redis-server")
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+def server(program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A server that lives as long as the tests."""
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server = RedisServer(tmp_path_factory.mktemp("redis"), program)
     server.start()
     yield server
     server.kill()
 
 
 @pytest.fixture
-def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+def own_server(program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A server that a test may end and start as it likes."""
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server = RedisServer(tmp_path_factory.mktemp("redis"), program)
     server.start()
     yield server
     server.kill()

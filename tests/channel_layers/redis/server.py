@@ -1,4 +1,4 @@
-"""A real redis-server of the tests' own."""
+"""A real Redis or Valkey server of the tests' own."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class ServerEndedError(Exception):
 
 
 class RedisServer:
-    """A server on a unix socket in ``folder``; it keeps nothing when it ends."""
+    """``program``, or redis-server, on a unix socket in ``folder``; it keeps nothing when it ends."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, program: str = "") -> None:
         self.path = folder / "redis.sock"
-        self._binary = require("redis-server")
+        self._program = program or require("redis-server")
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -41,13 +41,13 @@ class RedisServer:
         """Start it and wait until it answers."""
         arguments = ["--port", "0", "--unixsocket", str(self.path), "--save", "", "--dir", str(self._folder)]
         self._process = subprocess.Popen(
-            [self._binary, *arguments, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [self._program, *arguments, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         deadline = time.monotonic() + PATIENCE
         while self._ask_once(b"PING") != b"+PONG\r\n":
             if self._process.poll() is not None:
-                raise ServerEndedError(f"redis-server ended at once with {options}")
-            assert time.monotonic() < deadline, "redis-server did not start"
+                raise ServerEndedError(f"{self._program} ended at once with {options}")
+            assert time.monotonic() < deadline, f"{self._program} did not start"
             time.sleep(0.01)  # nothing tells when it listens but an answer
 
     @contextmanager

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
+import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django.apps import apps
@@ -21,12 +24,19 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError
 from django.core.management.base import CommandParser, OutputWrapper
 from django.core.management.commands.runserver import Command as DjangoCommand
+from django.utils import autoreload
 
+import channel_layers as channel_layers_package
+import channels as channels_package
+import daphne as daphne_package
 from channels import conf
 from channels.handler import ViewConsumer
 from channels.layers import DEFAULT_CHANNEL_LAYER, ChannelLayerWrapper, channel_layers
 from channels.management.layer import wait_for
 from channels.management.logs import TIME_FORMAT, access_log, show_logs
+from channels.processes.background import BackgroundWorkers
+from channels.processes.commands import common_options
+from channels.processes.workers import WorkerOptions
 from channels.staticfiles import WHITENOISE, StaticFilesConsumer
 from channels.worker import Worker
 from daphne.access import CLOSE, Access
@@ -45,6 +55,14 @@ OWN_OPTIONS: Final = ("http_timeout", "handshake_timeout")
 """Limits whose options have names that 1.x gave them."""
 FAREWELL: Final = 2.0
 """Seconds that a reload gives sockets to hear of it (close code 1012)."""
+BEGINNING: Final = 30.0
+"""Seconds that connections wait at most for worker processes that are starting."""
+RELOAD_STATUS: Final = 3
+"""What a process ends with that Django's autoreloader starts anew."""
+OWN_CODE: Final = tuple(
+    Path(package.__path__[0]) for package in (channel_layers_package, channels_package, daphne_package)
+)
+"""Where the code is that a server runs. All other code is run by the workers."""
 
 logger = logging.getLogger("django.channels")
 
@@ -108,6 +126,8 @@ class Command(Base):
         # Django 6.1 calls its server a WSGI server, which this one is not.
         self.stdout.write(lines.getvalue().replace("WSGI development server", "development server"), ending="")
         self.stdout.write(f"Channel layer {layer}, {workers}, HTTP and WebSocket.")
+        if self._development.outlives_code:
+            self.stdout.write("When code changes, the workers restart; sockets stay open.")
 
     def _server_class(self, options: dict[str, Any]) -> type[DevelopmentServer]:
         try:
@@ -117,15 +137,28 @@ class Command(Base):
         except (TypeError, ValueError) as error:
             raise CommandError(f"CHANNELS or an option: {error}") from error
         wait_for(layer)
-        threads = (THREADS if options["use_threading"] else 1) if options["run_worker"] else 0
         attributes = {
             "layer": layer,
             "config": config,
-            "threads": threads,
+            "threads": (THREADS if options["use_threading"] else 1) if options["run_worker"] else 0,
             "trace": options["verbosity"] > 1,
             "http_consumer": self._http_consumer(options),
+            "outlives_code": options["use_reloader"] and not layer.local_only(),
+            "worker_options": self._worker_options(options),
         }
         return type("DevelopmentServer", (DevelopmentServer,), attributes)
+
+    def _worker_options(self, options: dict[str, Any]) -> WorkerOptions:
+        consumer = self._http_consumer(options)
+        return WorkerOptions(
+            threads=THREADS if options["use_threading"] else 1,
+            stop_timeout=FAREWELL,
+            reload=True,
+            verbosity=2 if options["verbosity"] > 1 else 0,
+            http_consumer=f"{consumer.__module__}.{consumer.__qualname__}",
+            others=common_options(options),
+            as_called=getattr(self, "_called_from_command_line", False),
+        )
 
     def _http_consumer(self, options: dict[str, Any]) -> type[ViewConsumer]:
         serves_static = options.get("use_static_handler") and (settings.DEBUG or options.get("insecure_serving"))
@@ -146,6 +179,11 @@ def _add_limits(parser: CommandParser) -> None:
             )
 
 
+def concerns_workers(file_path: str | os.PathLike[str], **kwargs: object) -> bool:
+    """Return whether a changed file is none of the server's, which then goes on; receives ``file_changed``."""
+    return not any(own in Path(file_path).parents for own in OWN_CODE)
+
+
 def server_config(options: dict[str, Any]) -> Config:
     """Return the configuration: command line, then settings, then defaults."""
     chosen = {"http_timeout": HTTP_TIMEOUT, **conf.server_options()}
@@ -162,6 +200,9 @@ class DevelopmentServer:
     threads: ClassVar[int]
     trace: ClassVar[bool]
     http_consumer: ClassVar[type[ViewConsumer]]
+    outlives_code: ClassVar[bool] = False
+    """Whether sockets stay open when code changes: it is run by processes that are restarted without this one."""
+    worker_options: ClassVar[WorkerOptions]
 
     def __init__(self, address: tuple[str, int], handler_class: type, ipv6: bool = False) -> None:
         family = socket.AF_INET6 if ipv6 else socket.AF_INET
@@ -169,11 +210,15 @@ class DevelopmentServer:
         self.server_port: int = self.socket.getsockname()[1]
         self._stop: Callable[[], object] | None = None
         self._stopped = threading.Event()
+        self._starts_over = False
 
     @classmethod
     def workers_text(cls) -> str:
         """Return how many consumers run at once, for the banner."""
-        return f"{cls.threads} worker thread{'s'[: cls.threads != 1]}" if cls.threads else "no workers here"
+        if not cls.threads:
+            return "no workers here"
+        where = " in a process of their own" if cls.outlives_code else ""
+        return f"{cls.threads} worker thread{'s'[: cls.threads != 1]}{where}"
 
     def set_app(self, application: object) -> None:
         """Part of what Django expects; consumers are found by routing."""
@@ -181,29 +226,49 @@ class DevelopmentServer:
     def serve_forever(self) -> None:
         """Serve until interrupted."""
         show_logs(self.trace)
+        if self.outlives_code:
+            autoreload.file_changed.connect(concerns_workers, dispatch_uid="channels.runserver")
         worker = self._start_worker()
         atexit.register(self._farewell)
         try:
             with asyncio.Runner(loop_factory=new_event_loop) as runner:
-                runner.run(self._serve())
+                runner.run(self._serve(worker))
         finally:
             if worker is not None:
                 worker.stop(timeout=FAREWELL)
+        if self._starts_over:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(RELOAD_STATUS)  # this is not the main thread, which could exit in another way
 
-    def _start_worker(self) -> Worker | None:
+    def _start_worker(self) -> Worker | BackgroundWorkers | None:
         if not self.threads:
             if self.layer.local_only():
                 logger.warning("nothing will be answered: no workers here, and none elsewhere can read %s", self.layer)
             return None
-        self.layer.router.check_default(http_consumer=self.http_consumer())
-        worker = Worker(self.layer, threads=self.threads, trace=self.trace)
+        worker = self._processes() if self.outlives_code else self._slots()
         worker.start()
         return worker
 
-    async def _serve(self) -> None:
+    def _slots(self) -> Worker:
+        self.layer.router.check_default(http_consumer=self.http_consumer())
+        return Worker(self.layer, threads=self.threads, trace=self.trace)
+
+    def _processes(self) -> BackgroundWorkers:
+        return BackgroundWorkers(self.layer, self.worker_options, self._start_over)
+
+    def _start_over(self) -> None:
+        logger.info("settings of the server have changed: it restarts, and closes its sockets with 1012.")
+        self._starts_over = True
+        if self._stop is not None:
+            self._stop()
+
+    async def _serve(self, worker: Worker | BackgroundWorkers | None) -> None:
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         self._stop = lambda: loop.call_soon_threadsafe(stop.set)
+        if isinstance(worker, BackgroundWorkers):  # browsers wait for it rather than be told that there is none
+            await asyncio.to_thread(worker.wait_until_begun, BEGINNING)
         server = Server(self.layer.channel_layer, self.config, log_access)
         await server.start([self.socket])
         try:

@@ -1,146 +1,93 @@
-"""Workers as a process of their own."""
+"""Workers as processes of their own."""
 
 from __future__ import annotations
 
+import asyncio
 import os
-import signal
 from collections.abc import Mapping
-from queue import SimpleQueue
-from types import FrameType, TracebackType
-from typing import Any, Final, NoReturn, Self
+from contextlib import closing
+from functools import partial
+from typing import Any, NoReturn
 
-from django.apps import apps
-from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from channels.handler import ViewConsumer
 from channels.layers import ChannelLayerWrapper
 from channels.management.layer import add_layer_option, shared_layer, wait_for
-from channels.management.logs import show_consumer_logs, show_logs
-from channels.signals import worker_process_ready
-from channels.staticfiles import WHITENOISE, StaticFilesConsumer
-from channels.worker import Worker, readable_channels
-
-STOP_TIMEOUT: Final = 30.0
-"""Seconds that running consumers get; what supervisors mostly allow (Kubernetes 30, gunicorn 30, systemd 90)."""
-SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+from channels.management.logs import name_process, show_consumer_logs, show_logs
+from channels.management.workers import (
+    add_fleet_options,
+    add_options_of_supervisors,
+    add_worker_options,
+    make_worker,
+    pid_file,
+    processes_text,
+    wants_supervisor,
+    worker_options,
+)
+from channels.processes.limits import Limits
+from channels.processes.line import REPLACE, Parent
+from channels.processes.signals import run_with_signals
+from channels.processes.worker_process import WorkerProcess
+from channels.processes.workers import Workers
 
 
 class Command(BaseCommand):
-    """Runs a worker until SIGTERM or SIGINT."""
+    """Runs a worker, or a supervisor with several below it, until SIGTERM or SIGINT."""
 
     help = "Takes messages from a channel layer and runs the consumers they are routed to."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the options of 1.x, and ``--stop-timeout``."""
+        """Add the options of 1.x, and those of a supervisor."""
         add_layer_option(parser)
-        parser.add_argument(
-            "--only-channels",
-            action="append",
-            default=[],
-            metavar="GLOB",
-            help="Take messages of matching channels only; may be given several times.",
-        )
-        parser.add_argument(
-            "--exclude-channels",
-            action="append",
-            default=[],
-            metavar="GLOB",
-            help="Take no messages of matching channels; may be given several times.",
-        )
-        parser.add_argument("--threads", type=int, default=1, help="Consumers that may run at the same time (1).")
-        parser.add_argument(
-            "--stop-timeout",
-            type=float,
-            default=STOP_TIMEOUT,
-            metavar="SECONDS",
-            help=f"How long running consumers may take once the worker has been told to stop ({STOP_TIMEOUT:g}).",
-        )
+        add_worker_options(parser)
+        add_fleet_options(parser)
+        add_options_of_supervisors(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Take messages until the first signal; then finish what was taken and return."""
+        self._speaks, self._name = options["verbosity"] > 0, options["name"]
+        if self._name:
+            name_process(self._name)
         show_logs(trace=options["verbosity"] > 1)
         show_consumer_logs()
         layer = shared_layer(options["layer"])
-        worker = make_worker(layer, options)
-        wait_for(layer)
-        with StopSignals() as signals:
-            worker_process_ready.send(sender=worker)
-            worker.start()
-            self._say(f"Channel layer {layer}, process {os.getpid()}, {_slots(options['threads'])}.")
-            self._say(f"Channels: {', '.join(worker.channels)}.")
-            signals.wait()
-            self._say("Stopping: what was taken is finished, nothing more is taken.")
-            if not worker.stop(options["stop_timeout"]):
-                self._give_up(options["stop_timeout"])
-        layer.close()
+        if options["parent_fd"] is None and wants_supervisor(options):
+            self._supervise(layer, options)
+        else:
+            self._work(layer, options)
         self._say("Stopped.")
 
+    def _supervise(self, layer: ChannelLayerWrapper, options: Mapping[str, Any]) -> None:
+        make_worker(layer, options)  # what is refused is refused here
+        wait_for(layer)
+        settings = worker_options(options, getattr(self, "_called_from_command_line", False))
+        workers = Workers(layer, settings)
+        self._say(f"Channel layer {layer}, supervisor {os.getpid()}, {processes_text(settings.processes)}.")
+        with pid_file(options["pidfile"]):
+            if not asyncio.run(run_with_signals(workers.run, workers.stop, workers.roll)):
+                raise CommandError("not every worker has begun and ended in order: see what was logged")
+
+    def _work(self, layer: ChannelLayerWrapper, options: Mapping[str, Any]) -> None:
+        worker = make_worker(layer, options)
+        wait_for(layer)
+        process = WorkerProcess(worker, options["stop_timeout"], self._say)
+        if options["parent_fd"] is None:
+            has_finished = process.run()
+        else:
+            with closing(Parent(options["parent_fd"])) as parent:
+                Limits(options["max_messages"], options["max_rss"], partial(parent.say, REPLACE)).watch()
+                has_finished = process.run_for(parent, watches_code_since=options["born"])
+        if not has_finished:
+            self._give_up(options["stop_timeout"])
+        layer.close()
+
     def _say(self, text: str) -> None:
-        self.stdout.write(text)
-        self.stdout.flush()  # a supervisor reads it from a pipe
+        if self._speaks:
+            self.stdout.write(f"{self._name}: {text}" if self._name else text)
+            self.stdout.flush()  # a supervisor reads it from a pipe
 
     def _give_up(self, timeout: float) -> NoReturn:
-        self.stderr.write(f"Consumers still run after {timeout:g} s (--stop-timeout): their messages are lost.")
+        name = f"{self._name}: " if self._name else ""
+        self.stderr.write(f"{name}Consumers still run after {timeout:g} s (--stop-timeout): their messages are lost.")
         self.stderr.flush()
         os._exit(1)  # whatever those consumers wait for, such as threads of their own, must not keep the process
-
-
-class StopSignals:
-    """SIGTERM and SIGINT: :meth:`wait` returns at the first, the second ends the process at once."""
-
-    def __init__(self) -> None:
-        self._received: SimpleQueue[int] = SimpleQueue()  # put() may interrupt get(), unlike set() and wait()
-
-    def __enter__(self) -> Self:
-        self._previous = {number: signal.signal(number, self._receive) for number in SIGNALS}
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-
-    def wait(self) -> None:
-        """Wait for the first signal."""
-        self._received.get()
-
-    def _receive(self, number: int, frame: FrameType | None) -> None:
-        for each in SIGNALS:
-            signal.signal(each, signal.SIG_DFL)
-        self._received.put(number)
-
-
-def make_worker(layer: ChannelLayerWrapper, options: Mapping[str, Any]) -> Worker:
-    """Return the worker that ``options`` describe; raise :exc:`CommandError` for one that could do nothing."""
-    if options["threads"] < 1:
-        raise CommandError(f"--threads is 1 or more, not {options['threads']}")
-    if not options["stop_timeout"] >= 0:
-        raise CommandError(f"--stop-timeout is 0 or more seconds, not {options['stop_timeout']}")
-    try:
-        layer.router.check_default(http_consumer=default_http_consumer())
-    except (ImproperlyConfigured, TypeError, ValueError) as error:
-        raise CommandError(f"CHANNEL_LAYERS[{layer.alias!r}]['ROUTING']: {error}") from error
-    worker = Worker(
-        layer,
-        only_channels=options["only_channels"],
-        exclude_channels=options["exclude_channels"],
-        threads=options["threads"],
-        trace=options["verbosity"] > 1,
-    )
-    if not worker.channels:
-        known = ", ".join(readable_channels(layer))
-        raise CommandError(f"--only-channels and --exclude-channels leave no channel; there are: {known}")
-    return worker
-
-
-def default_http_consumer() -> ViewConsumer:
-    """Return what handles requests that no route wants: Django's views, and static files where runserver has them."""
-    installed = apps.is_installed("django.contrib.staticfiles") and not apps.is_installed(WHITENOISE)
-    return StaticFilesConsumer() if settings.DEBUG and installed else ViewConsumer()
-
-
-def _slots(threads: int) -> str:
-    return f"{threads} slot{'s'[: threads != 1]}"

@@ -1,0 +1,74 @@
+"""A worker from its first message to its last, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from django.conf import settings
+
+from channels import asgi
+from channels.processes import line
+from channels.processes.code import CodeWatch
+from channels.processes.line import Parent
+from channels.processes.signals import STOPPING, StopSignals
+from channels.processes.versions import code_version, compare_soon
+from channels.signals import worker_process_ready
+from channels.worker import Worker
+
+OF_THE_PARENT: Final = tuple(number for number in STOPPING if number != signal.SIGTERM)
+"""Signals that a terminal sends to a whole group of processes. Of those it is the parent's to say what they mean."""
+
+
+class WorkerProcess:
+    """Runs ``worker`` until a signal, in the main thread. ``say`` is told what a person may want to read."""
+
+    def __init__(self, worker: Worker, stop_timeout: float, say: Callable[[str], object]) -> None:
+        self._worker = worker
+        self._stop_timeout = stop_timeout
+        self._say = say
+
+    def run(self) -> bool:
+        """Take messages until the first signal, then finish what was taken; return whether there was time for that."""
+        with StopSignals() as signals:
+            return self._run(signals)
+
+    def run_for(self, parent: Parent, *, watches_code_since: float | None) -> bool:
+        """As :meth:`run`, also until ``parent`` ends, which is told what happens here.
+
+        That includes changes of the code since a time, in seconds since the epoch, if there is one.
+        """
+        watch = None if watches_code_since is None else _watch_for(parent, watches_code_since)
+        with StopSignals([signal.SIGTERM], OF_THE_PARENT) as signals:
+            parent.watch(line.end_this_process)
+            return self._run(signals, lambda: self._introduce(parent, watch))
+
+    def _run(self, signals: StopSignals, started: Callable[[], object] = lambda: None) -> bool:
+        worker = self._worker
+        if settings.DEBUG:
+            worker.code = code_version(worker.channel_layer.router)
+            compare_soon(worker)
+        worker_process_ready.send(sender=worker)
+        worker.start()
+        self._say(f"Channel layer {worker.channel_layer}, process {os.getpid()}, {worker.slots_text}.")
+        self._say(f"Channels: {', '.join(worker.channels)}.")
+        started()
+        signals.wait()
+        self._say("Stopping: what was taken is finished, nothing more is taken.")
+        return worker.stop(self._stop_timeout)
+
+    def _introduce(self, parent: Parent, watch: CodeWatch | None) -> None:
+        if watch is not None:
+            watch.start()
+        parent.say(line.SETTINGS, asgi.settings_digest())
+        parent.say(line.READY, self._worker.process)
+
+
+def _watch_for(parent: Parent, since: float) -> CodeWatch:
+    def telling(word: str) -> Callable[[float, Path], None]:
+        return lambda time, path: parent.say(word, f"{time} {path}")
+
+    return CodeWatch(telling(line.CHANGED), telling(line.EARLY), since)

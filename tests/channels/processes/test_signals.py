@@ -1,0 +1,115 @@
+"""What signals mean to a process, alone and above others."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+import signal
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from channels.processes.signals import STOPPING, StopSignals, Terminal, run_with_signals
+
+PATIENCE = 10.0
+
+
+@pytest.fixture(autouse=True)
+def _unchanged() -> Iterator[None]:
+    """Handlers are those of before, whatever a test does."""
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    yield
+    assert before == {number: signal.getsignal(number) for number in STOPPING}
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_first_signal_is_waited_for_and_the_second_is_the_systems(number: int) -> None:
+    """Until the block ends; then the handlers are those of before."""
+    with StopSignals() as signals:
+        signal.raise_signal(number)
+        signals.wait()
+        assert {signal.getsignal(each) for each in STOPPING} == {signal.SIG_DFL}
+
+
+def test_what_was_ignored_is_ignored() -> None:
+    """As under nohup, whose terminal may go; SIGTERM is heeded even so."""
+    previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopSignals() as signals:
+            signal.raise_signal(signal.SIGHUP)
+            signal.raise_signal(signal.SIGTERM)
+            signals.wait()
+    finally:
+        signal.signal(signal.SIGHUP, previous)
+
+
+def test_signals_of_the_terminal_are_left_to_a_parent() -> None:
+    """They come to all processes in it."""
+    with StopSignals([signal.SIGTERM], [signal.SIGINT, signal.SIGHUP]) as signals:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGTERM)
+        signals.wait()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(signal.SIGTERM, "stop"), (signal.SIGINT, "stop"), (signal.SIGHUP, "roll")]
+)
+def test_each_signal_has_its_meaning(number: signal.Signals, expected: str) -> None:
+    """Each time that it comes."""
+    called: list[str] = []
+
+    async def main() -> bool:
+        twice = asyncio.Event()
+
+        def note(what: str) -> None:
+            called.append(what)
+            if len(called) == 2:
+                twice.set()
+            else:
+                os.kill(os.getpid(), number)
+
+        async def work() -> bool:
+            os.kill(os.getpid(), number)
+            async with asyncio.timeout(PATIENCE):
+                await twice.wait()
+            return True
+
+        return await run_with_signals(work, lambda: note("stop"), lambda: note("roll"))
+
+    assert asyncio.run(main())
+    assert called == [expected] * 2
+
+
+def test_a_terminal_that_has_gone_ends_what_ran_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closed window is no request for new code."""
+    called: list[str] = []
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs) as terminal:
+        monkeypatch.setattr(sys, "__stdin__", terminal)
+
+        async def main() -> bool:
+            stopped = asyncio.Event()
+
+            async def work() -> bool:
+                os.close(ours)
+                os.kill(os.getpid(), signal.SIGHUP)
+                async with asyncio.timeout(PATIENCE):
+                    await stopped.wait()
+                return False
+
+            return await run_with_signals(work, stopped.set, lambda: called.append("roll"))
+
+        assert not asyncio.run(main())
+    assert called == []
+
+
+def test_without_a_terminal_none_can_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under a supervisor of the system, or without any standard input."""
+    with open(os.devnull) as null:  # noqa: PTH123 - the stream, as Python has it
+        for stdin in (null, None):
+            monkeypatch.setattr(sys, "__stdin__", stdin)
+            assert not Terminal().has_gone()
