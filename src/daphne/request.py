@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,16 @@ if TYPE_CHECKING:
 _HOST = rb"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z\-._~%!$&'()*+;=]+)(?::[0-9]{0,5})?"
 _VALID_HOST = re.compile(_HOST)
 _ORIGIN = re.compile(rb"(?i:https?)://(" + _HOST + rb")(?=[/?]|\Z)")
+_AS_IT_WAS = "daphne.percent"
+
+
+def _percent(error: UnicodeError) -> tuple[str, int]:
+    """Leave encoded what is no UTF-8, as Django does under WSGI: two different paths remain two (RFC 3987 3.2)."""
+    assert isinstance(error, UnicodeDecodeError)
+    return "".join(f"%{byte:02X}" for byte in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(_AS_IT_WAS, _percent)
 
 
 class HttpError(Exception):
@@ -75,7 +86,7 @@ def build_request(
     return Request(
         method,
         target,
-        unquote_to_bytes(path).decode("utf-8", "replace") if 0x25 in path else path.decode(),
+        unquote_to_bytes(path).decode("utf-8", _AS_IT_WAS) if 0x25 in path else path.decode(),
         query_string,
         version,
         headers,
