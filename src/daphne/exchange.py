@@ -287,8 +287,11 @@ class Exchange:
         """The request was not taken, or given back because nobody reads it."""
         if self.download is None or self.has_begun:
             return
-        hint = "; start a worker with: python manage.py runworker" if isinstance(error, NoWorker) else ""
-        self._connection.answer(503, f"{error}{hint}", counted="request refused")
+        if isinstance(error, NoWorker):
+            why, counted = f"{error}; start a worker with: python manage.py runworker", "request without worker"
+        else:
+            why, counted = str(error), "request refused"
+        self._connection.answer(503, why, counted=counted)
 
     def unserved(self, envelope: Envelope) -> bool:
         """A request does not wait long for a first worker."""
