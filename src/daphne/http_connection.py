@@ -53,12 +53,13 @@ class HttpConnection(asyncio.Protocol):
     """Requests of one connection, answered in their order (RFC 9112 section 9.3.2).
 
     ``is_slow``: the client does not take what is written to it; ``is_paused``: it is not read. With ``only_probes``
-    nothing else is answered.
+    nothing else is answered; a ``source`` that is given goes before what the transport says.
     """
 
     __slots__ = (
         "_events",
         "_exchange",
+        "_given_source",
         "_is_proxy",
         "_limit",
         "_only_probes",
@@ -74,12 +75,13 @@ class HttpConnection(asyncio.Protocol):
         "transport",
     )
 
-    def __init__(self, server: Server, only_probes: bool = False) -> None:
+    def __init__(self, server: Server, only_probes: bool = False, source: Source | None = None) -> None:
         self.due = 0
         self.is_paused = False
         self.is_slow = False
         self._server = server
         self._only_probes = only_probes
+        self._given_source = source
         self._parser = HttpParser(server.config)
         self._events: deque[Request | bytes | EndOfMessage | HttpError] = deque()
         self._phase = Phase.HEAD
@@ -94,7 +96,7 @@ class HttpConnection(asyncio.Protocol):
         """A client has connected."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's does not inherit from it
         self.transport.set_write_buffer_limits(high=WRITE_SIZE)
-        self._source = events.source_of(transport)
+        self._source = self._given_source or events.source_of(transport)
         self._is_proxy = self._server.proxies.trusts(self._source.client)
         self._server.made(self)
         # Of what comes through a proxy each request is judged by the client it is for.

@@ -29,7 +29,7 @@ class Source:
 
     def copy(self) -> Source:
         """Return what a connection knows, for one request to complete."""
-        return Source(self.client, self.server, self.is_secure)
+        return Source(self.client, self.server, self.is_secure, root_path=self.root_path)
 
 
 def identified(headers: Headers, source: Source, believed: bool) -> Headers:

@@ -306,6 +306,12 @@ FILES = {
     "mysite/urls.py": URLS,
     "mysite/views.py": VIEWS,
     "mysite/wsgi.py": "from django.core.wsgi import get_wsgi_application\n\napplication = get_wsgi_application()\n",
+    "mysite/adapted.py": """
+from channels.asgi import get_channel_layer
+from daphne.wsgi import WsgiToAsgiAdapter
+
+application = WsgiToAsgiAdapter(get_channel_layer())
+""",
     "mysite/assets/style.css": "body { color: teal; margin: 0 }\n" * 40,
 }
 

@@ -7,7 +7,7 @@ import http.client
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -33,16 +33,17 @@ class Answer(NamedTuple):
 
 
 class Gunicorn(RunServer):
-    """gunicorn with the site as a WSGI application."""
+    """gunicorn with a WSGI application."""
 
-    command: ClassVar = ("-m", "gunicorn", "mysite.wsgi:application", "--threads=2", "--capture-output")
+    command: ClassVar = ("-m", "gunicorn", "--threads=2", "--capture-output")
 
 
 @contextmanager
-def under_gunicorn(project: Path) -> Iterator[int]:
-    """Run the site under gunicorn, and yield its port."""
+def under_gunicorn(project: Path, application: str) -> Iterator[int]:
+    """Run an application of the site under gunicorn, and yield its port."""
     port = free_port()
-    server = Gunicorn(project, f"--bind=127.0.0.1:{port}", environment={"DJANGO_SETTINGS_MODULE": "mysite.settings"})
+    settings = {"DJANGO_SETTINGS_MODULE": "mysite.settings"}
+    server = Gunicorn(project, f"--bind=127.0.0.1:{port}", f"mysite.{application}", environment=settings)
     try:
         server.wait_for("Booting worker", timeout=STARTING)
         yield port
@@ -51,11 +52,14 @@ def under_gunicorn(project: Path) -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
-def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
+def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
     """Where gunicorn and ours serve the same files; in the end no file that was uploaded is left."""
     project = make_site(tmp_path_factory.mktemp("compared"))
-    with under_gunicorn(project) as theirs, serving(project) as ours:
-        yield theirs, ours.port
+    with ExitStack() as running:
+        ours = running.enter_context(serving(project)).port
+        theirs = running.enter_context(under_gunicorn(project, "wsgi"))
+        adapted = running.enter_context(under_gunicorn(project, "adapted"))
+        yield {"gunicorn": theirs, "daphne": ours, "adapter": adapted}
     assert list((project / "mysite/uploads").iterdir()) == []
 
 
@@ -105,18 +109,21 @@ def framed_alike(answer: Answer, other: Answer) -> Answer:
     return answer._replace(headers=[field for field in answer.headers if field != length])
 
 
+@pytest.mark.parametrize("way", ["daphne", "adapter"])
 @pytest.mark.parametrize("name", VISITS)
-def test_an_answer_is_that_of_gunicorn(ports: tuple[int, int], name: str) -> None:
-    """Status, headers and body are equal."""
-    theirs, ours = (visit(port, VISITS[name]) for port in ports)
+def test_an_answer_is_that_of_gunicorn(ports: dict[str, int], name: str, way: str) -> None:
+    """Status, headers and body are equal; also where gunicorn hands the request on to a worker of ours."""
+    theirs, ours = visit(ports["gunicorn"], VISITS[name]), visit(ports[way], VISITS[name])
     assert list(map(framed_alike, ours, theirs)) == theirs
 
 
+@pytest.mark.parametrize("way", ["daphne", "adapter"])
 @pytest.mark.parametrize("name", CHUNKED_VISITS)
-def test_a_body_in_chunks_is_as_good_as_one_with_a_length(ports: tuple[int, int], name: str) -> None:
+def test_a_body_in_chunks_is_as_good_as_one_with_a_length(ports: dict[str, int], name: str, way: str) -> None:
     """A view gets it, where Django under gunicorn gets nothing: ours are compared with gunicorn's to the same bytes."""
     in_chunks, with_length = CHUNKED_VISITS[name]
-    assert visit(ports[1], [in_chunks]) == visit(ports[0], [with_length]) == visit(ports[1], [with_length])
+    expected = visit(ports["gunicorn"], [with_length])
+    assert [visit(ports[way], [in_chunks]), visit(ports[way], [with_length])] == [expected, expected]
 
 
 def test_the_list_is_long_enough() -> None:

@@ -50,4 +50,4 @@ def test_no_two_requests_are_called_the_same() -> None:
 def test_what_a_connection_knows_is_copied_for_each_request() -> None:
     """Where it comes from, not what the one before it was called."""
     source = Source(("192.0.2.7", 1), ("192.0.2.1", 2), True, "3f9a", "/app")
-    assert source.copy() == Source(("192.0.2.7", 1), ("192.0.2.1", 2), True)
+    assert source.copy() == Source(("192.0.2.7", 1), ("192.0.2.1", 2), True, root_path="/app")
