@@ -7,7 +7,7 @@ ARGS ?=
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help autobahn chat deploy multichat liveblog todo test bench coverage lint format types client docs matrix dev clean
+.PHONY: help autobahn chat deploy multichat liveblog todo test bench coverage lint format types client docs matrix fuzz dev clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -58,6 +58,10 @@ bench: dev ## figures of this machine (ARGS=--check: exit 1 when a threshold is 
 
 autobahn: dev ## the Autobahn suite through Redis and a worker (a part: ARGS="6.*", at once: ARGS="-j 2")
 	@$(BIN)/python -m compliance.autobahn $(ARGS)
+
+fuzz: dev ## bytes into the HTTP parser for a minute, by atheris (ARGS="-max_total_time=600"; where that installs)
+	@$(BIN)/python -m pip install --quiet atheris
+	@$(BIN)/python -m compliance.fuzz $(ARGS)
 
 dev: ## .venv with everything the other commands need
 	@$(PYTHON) scripts/environment.py dev
