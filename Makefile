@@ -7,7 +7,7 @@ ARGS ?=
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help autobahn chat deploy multichat liveblog todo test bench coverage lint format types client docs matrix fuzz dev clean
+.PHONY: help autobahn chat deploy multichat liveblog todo wall test bench coverage lint format types client docs matrix fuzz dev clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -26,6 +26,9 @@ todo: ## a to-do list by data binding
 
 deploy: ## new code for the example chat: its workers restart, its sockets stay
 	@$(PYTHON) scripts/deploy.py
+
+wall: ## notes on a wall, by server-sent events
+	@$(PYTHON) scripts/example.py wall
 
 test: ## the tests (a part of them: ARGS="tests/daphne -x")
 	@$(PYTHON) scripts/test.py $(ARGS)

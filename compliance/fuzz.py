@@ -1,4 +1,4 @@
-"""``python -m compliance.fuzz [options of libFuzzer]``: whatever comes in, the HTTP parser gives events or an HTTP error.
+"""``python -m compliance.fuzz [options of libFuzzer]``: whatever comes in, the parser gives events or an HTTP error.
 
 It is fed whole and in pieces, and both have to come to the same end. Atheris looks for inputs that reach new code,
 for ``-max_total_time`` seconds or until one is found that breaks this.
