@@ -6,11 +6,13 @@ import sys
 
 import environment
 
+WORKERS = ("-n", "auto", "--dist", "loadfile")  # a process for each core; most tests wait for other processes
+
 
 def main() -> None:
     """Install what the tests need, then go on as pytest."""
     environment.prepare("test")
-    environment.become("-m", "pytest", *sys.argv[1:])
+    environment.become("-m", "pytest", *WORKERS, *sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -194,10 +194,15 @@ def running(
 
 
 @contextmanager
-def working(project: Path, *options: str, beside: RunServer | None = None) -> Iterator[RunWorker]:
+def working(
+    project: Path,
+    *options: str,
+    beside: RunServer | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[RunWorker]:
     """Run ``runworker`` from its second line, which names its channels, until the block ends."""
     since = len(beside.lines) if beside else 0
-    worker = RunWorker(project, *options, beside=beside)
+    worker = RunWorker(project, *options, beside=beside, environment=environment)
     try:
         worker.wait_for("^Channels: ", since, STARTING)
         yield worker

@@ -61,13 +61,15 @@ def test_every_key_is_listed() -> None:
     table = PAGE.partition("| key | type | holds |")[2].partition("\n\n")[0]
     listed = re.findall(r"`(channels:.*?)`", table)
     keys = Keys("channels:")
-    named = {"queue", "bell", "wake", "stream", "entry", "gaps", "waiting", "room", "body", "group", "answers"}
+    named = {"queue", "bell", "wake", "stream", "entry", "gaps", "waiting", "room", "notes", "turns"}
+    named |= {"body", "group", "answers"}
     assert {name for name in vars(Keys) if not name.startswith("_")} == named | {"trial", "is_stream"}
     inbox, channel, slot = "<inbox>", "<channel>", "<slot>"
     assert sorted(listed) == sorted(
         [
             *(keys.queue(channel), keys.bell(channel), keys.claims + slot, keys.slots, keys.processes, keys.wake(slot)),
             *(keys.stream(inbox), keys.entry(inbox, "<key>"), keys.gaps(inbox), keys.waiting(inbox), keys.room(inbox)),
+            *(keys.notes(inbox), *keys.turns(channel)),
             *(keys.body("<channel>"), keys.group("<group>"), keys.answers("<question>")),
         ]
     )

@@ -119,15 +119,17 @@ def test_every_limit_can_be_set_in_three_places() -> None:
 def test_every_option_that_is_no_limit_is_listed() -> None:
     """The table of CHANNELS has the keys whose values are no numbers."""
     keys = first_cells(section(page("settings"), "## CHANNELS"))
-    assert sorted({f"{name.upper()}" for name in keys if name.isupper()}) == sorted(
+    assert sorted({f"{name.upper()}" for name in keys if name.isupper()} - set(conf.DEFAULTS)) == sorted(
         set(conf.SERVER_KEYS) - {field.name.upper() for field in LIMITS}
     )
 
 
 def test_every_other_key_of_channels_is_listed() -> None:
-    """Beside the server's options there is ``ACCEPT`` alone, and both of its values are explained."""
+    """Beside the server's options there are ``ACCEPT``, its values explained, and those of sessions and logins."""
     table = section(page("settings"), "## CHANNELS")
-    assert list(conf.DEFAULTS) == ["ACCEPT"]
+    listed = dict(re.findall(r"^\| `([A-Z_]+)` \| `(.*?)` \|", table, re.MULTILINE))
+    given = {key: repr(value).replace("'", '"') for key, value in conf.DEFAULTS.items() if key != "ACCEPT"}
+    assert listed == given
     for value in (conf.ACCEPT_ON_RETURN, conf.ACCEPT_EXPLICITLY):
         assert f'| `"{value}"`' in table
 

@@ -19,14 +19,16 @@ from typing import Any, ClassVar
 from channel_layers import codec, exceptions, names
 from channel_layers.body import BodyWriter
 from channel_layers.capacity import DEFAULT_CAPACITY, Capacities
-from channel_layers.envelope import GROUP, JOIN, LEAVE, MESSAGE, Envelope, Piece
+from channel_layers.envelope import GROUP, JOIN, LEAVE, MESSAGE, Envelope, Piece, note
 from channel_layers.inbox import Inbox
 from channel_layers.losses import Losses
 from channel_layers.messages import check_reply
+from channel_layers.notes import EXTENSION
 from channel_layers.problems import Problem
 from channel_layers.receiver import Received, Receiver
 from channel_layers.registry import Announcement
 from channel_layers.slot import Refused, Slot
+from channel_layers.turns import Outcome, Step
 
 logger = logging.getLogger("channel_layers")
 
@@ -253,6 +255,39 @@ class BaseChannelLayer(ABC):
         """As :meth:`close_body`."""
         await asyncio.to_thread(self.close_body, channel, unread)
 
+    def read_note(self, channel: str, name: str) -> bytes | None:
+        """Return what is kept of the connection ``channel`` under ``name``, ``None`` if nothing is.
+
+        Layers without the extension ``notes`` raise :exc:`NotImplementedError`, here and for the other verb of notes.
+        """
+        raise NotImplementedError(f"{type(self).__name__} keeps no notes of connections")
+
+    async def aread_note(self, channel: str, name: str) -> bytes | None:
+        """As :meth:`read_note`."""
+        return await asyncio.to_thread(self.read_note, channel, name)
+
+    def keep_note(self, channel: str, name: str, data: bytes) -> bool:
+        """Keep ``data`` of the connection ``channel`` under ``name``; ``False`` if something newer is kept there.
+
+        Of a connection that is gone nothing is kept, which is no loss.
+        """
+        return not self.write([self._note(channel, name, data)])
+
+    async def akeep_note(self, channel: str, name: str, data: bytes) -> bool:
+        """As :meth:`keep_note`."""
+        return not await self.awrite([self._note(channel, name, data)])
+
+    def turn(self, step: Step) -> Outcome:
+        """Do one step in the order of a connection's messages; those whose turn it is then are sent to their queues.
+
+        Layers without the extension ``turns`` raise :exc:`NotImplementedError`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} keeps no turns")
+
+    async def aturn(self, step: Step) -> Outcome:
+        """As :meth:`turn`."""
+        return await asyncio.to_thread(self.turn, step)
+
     @abstractmethod
     def find_lost(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
         """Return those events that are neither queued nor claimed by a live slot."""
@@ -347,11 +382,26 @@ class BaseChannelLayer(ABC):
         with self._opening:
             return next((inbox for inbox in self._inboxes.values() if inbox.name == name), None)
 
+    def _note(self, channel: str, name: str, data: bytes) -> Envelope:
+        if EXTENSION not in self.extensions:
+            raise NotImplementedError(f"{type(self).__name__} keeps no notes of connections")
+        return note(names.check_reply_channel(channel), name, data)
+
+    def count_outdated(self, envelope: Envelope) -> None:
+        """Count a session that came back with the end of an event after something newer was kept."""
+        detail = f"what a consumer changed in the channel session of {envelope.target!r} is lost: {outdated(envelope)}"
+        self.losses.note("session change lost", detail)
+
     def _encoded(self, target: str, content: Content) -> bytes:
         data = codec.encode(content)
         if len(data) > self.max_message_size:
             raise exceptions.MessageTooLarge(target, len(data), self.max_message_size)
         return data
+
+
+def outdated(envelope: Envelope) -> exceptions.NoteOutdated:
+    """Return why what ``envelope`` brings was not kept."""
+    return exceptions.NoteOutdated(f"something newer was kept of {envelope.target!r} after it had been read")
 
 
 def _raise_first(refused: list[Refused]) -> None:

@@ -34,14 +34,14 @@ def encode(content: dict[Any, Any]) -> bytes:
 
     Raises :exc:`InvalidContent` naming the path of the first value that cannot travel.
     """
-    if not isinstance(content, dict):
-        kind = type(content).__name__
-        raise InvalidContent(f"a message is a dict, not {kind}: {_shown(content)}; to a WebSocket send {{'text': …}}")
-    if _plain(content, 0):
+    if _plain(content, 0) and type(content) is dict:
         try:
             return _encoder.encode(content)
         except UnicodeEncodeError:  # half a surrogate pair: the walk finds where
             pass
+    if not isinstance(content, dict):
+        kind = type(content).__name__
+        raise InvalidContent(f"a message is a dict, not {kind}: {_shown(content)}; to a WebSocket send {{'text': …}}")
     return _encoder.encode(_walk(content, "message", 0))
 
 
@@ -73,18 +73,16 @@ def join(contents: list[bytes]) -> bytes:
 def _plain(value: Any, depth: int) -> bool:
     """Return whether ``value`` can go to the encoder as it is. Nothing is built: most messages end here."""
     kind = type(value)
-    if kind in _SCALARS:
+    if kind is dict and depth < MAX_DEPTH:
+        for k, v in value.items():
+            if type(k) is not str or (type(v) not in _SCALARS and not _plain(v, depth + 1)):
+                return False
         return True
     if kind is int:
         return bool(-_INT_LIMIT <= value < _INT_LIMIT)
-    if depth >= MAX_DEPTH:
-        return False
-    if kind is dict:
-        for k, v in value.items():
-            if type(k) is not str or not (type(v) in _SCALARS or _plain(v, depth + 1)):
-                return False
-        return True
-    return kind is list and all(_plain(v, depth + 1) for v in value)
+    if kind is list and depth < MAX_DEPTH:
+        return all(_plain(v, depth + 1) for v in value)
+    return kind in _SCALARS
 
 
 def _walk(value: Any, path: str, depth: int) -> Any:

@@ -11,6 +11,8 @@ from typing import Final
 import msgspec
 from msgspec import structs
 
+from channel_layers.notes import SESSION
+
 MESSAGE: Final = 0
 """Content for a queue or a reply channel; bounded by capacity and expiry where it waits in a queue."""
 EVENT: Final = 1
@@ -25,9 +27,10 @@ DONE: Final = 5
 """A worker has finished the event ``token`` of the connection ``target``; ``content`` is a :class:`Done`."""
 GAP: Final = 6
 """Messages of the group ``target`` were skipped for this inbox because it was full."""
-
 PIECE: Final = 7
 """A piece of a response's body waits beside the inbox of ``target``; ``content`` is a :class:`Piece`."""
+NOTE: Final = 8
+"""Something is to be kept of the connection ``target`` beside the queues: ``content`` is its name in ASCII."""
 
 RETURNED: Final = 0
 """The consumer returned."""
@@ -51,9 +54,10 @@ class Envelope(msgspec.Struct, array_like=True, gc=False):
     ``content`` is encoded by :mod:`channel_layers.codec`: one dict, or a list of dicts for events of one lane that
     leave together. ``owner`` is the reply channel this concerns and ``token`` the number of the event within its
     lane; a MESSAGE with a token also settles that event of its target, as a DONE behind it would. ``session`` is
-    the lane's signed connection session. ``route`` names the sender's consumer, ``trace`` is a W3C traceparent,
-    ``time`` is the layer's clock in seconds, ``run`` the run of the layer it was written in, ``without`` lists
-    members a group message leaves out, and ``attempt`` counts how often a consumer asked for the message again.
+    the lane's signed connection session, of a NOTE what is to be kept. ``route`` names the sender's consumer,
+    ``trace`` is a W3C traceparent, ``time`` is the layer's clock in seconds, ``run`` the run of the layer it was
+    written in, ``without`` lists members a group message leaves out, and ``attempt`` counts how often a consumer
+    asked for the message again.
     """
 
     kind: int
@@ -115,3 +119,25 @@ def piece(channel: str, key: str, size: int, more_content: bool) -> Envelope:
 def read_piece(envelope: Envelope) -> Piece:
     """Return what ``envelope``, of kind :data:`PIECE`, names."""
     return _piece_decoder.decode(envelope.content)
+
+
+def note(channel: str, name: str, data: bytes) -> Envelope:
+    """Return the entry by which ``data`` is kept of the connection ``channel`` under ``name``."""
+    return Envelope(NOTE, channel, name.encode(), session=data)
+
+
+def note_name(envelope: Envelope) -> str | None:
+    """Return under which name the layer is to keep the ``session`` of ``envelope``; ``None`` if there is nothing."""
+    if envelope.session is None or envelope.kind == EVENT:
+        return None
+    return envelope.content.decode() if envelope.kind == NOTE else SESSION
+
+
+def announced(envelope: Envelope) -> Envelope:
+    """Return what the holder of a connection hears of a NOTE: its session alone in full, the rest by its name."""
+    return envelope if envelope.content == SESSION.encode() else structs.replace(envelope, session=None)
+
+
+def queued_again(envelope: Envelope) -> Envelope:
+    """Return a message that was held as it goes to its queue again, which must not refuse it now."""
+    return structs.replace(envelope, kind=EVENT)

@@ -30,6 +30,10 @@ class ReaderGone(ConnectionError):
     """Nobody reads this body any more: the client has left, or its server has ended."""
 
 
+class NoteOutdated(Exception):
+    """Something newer was kept of the connection meanwhile; this was not."""
+
+
 def may_have_arrived(error: Exception) -> bool:
     """Return whether what was sent when ``error`` was raised may have reached the layer, in whole or in part."""
     return not isinstance(error, LayerUnavailable) or isinstance(error, AnswerLost | LayerDeclined)

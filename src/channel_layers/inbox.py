@@ -7,18 +7,19 @@ entries of the same inbox that messages arrive in, so a group message can never 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from channel_layers.envelope import GAP, GROUP, JOIN, LEAVE, PIECE, Envelope
+from channel_layers.envelope import GAP, GROUP, JOIN, LEAVE, NOTE, PIECE, Envelope
 from channel_layers.names import Keys
+from channel_layers.notes import replaces
 
 VACANCY: Final = 10.0
 """Seconds without a local member after which a group's registration is withdrawn."""
 
 
 class Delivery(NamedTuple):
-    """An entry and the reply channels of this process it is for. Kinds: MESSAGE, GROUP, DONE, PIECE and GAP."""
+    """An entry and the reply channels of this process it is for. Kinds: MESSAGE, GROUP, DONE, PIECE, GAP and NOTE."""
 
     channels: Sequence[str]
     envelope: Envelope
@@ -40,6 +41,8 @@ class Inbox(ABC):
         self._members: dict[str, dict[str, None]] = {}
         self._groups: dict[str, set[str]] = {}
         self._vacant: dict[str, float] = {}
+        self._sessions: dict[str, bytes] = {}  # of channels that the layer keeps notes of; empty: other notes only
+        self._ended: list[str] = []  # channels whose notes are to be dropped
 
     def new_channel(self) -> str:
         """Return the name of a new reply channel; nobody can guess it and no other connection ever gets it."""
@@ -58,6 +61,8 @@ class Inbox(ABC):
         """Give ``channel`` up: its memberships end, and messages for it are discarded from now on."""
         self.retire(channel)
         self._channels.pop(channel, None)
+        if self._sessions.pop(channel, None) is not None:
+            self._ended.append(channel)
 
     def holds(self, channel: str) -> bool:
         """Return whether ``channel`` is a reply channel of this inbox that was not given up."""
@@ -76,17 +81,26 @@ class Inbox(ABC):
         return self._resolve_all(await self._aread())
 
     def beat(self) -> None:
-        """Withdraw groups that have had no member here for a while. Called with each heartbeat of the process."""
+        """Withdraw groups that have had no member here for a while, and drop notes of connections that have ended.
+
+        Called with each heartbeat of the process.
+        """
         now = self._clock()
         for group, since in list(self._vacant.items()):
             if now - since >= VACANCY:
                 del self._vacant[group]
                 self._withdraw(group, since)
+        if self._ended:
+            ended, self._ended = self._ended, []
+            self._drop_notes(ended)
 
     def reannounce(self) -> None:
-        """Register every group that has members here again, after the layer lost its memory."""
+        """Register every group that has members here again, after the layer lost its memory; keep sessions again."""
         for group in self._members:
             self._register(group)
+        sessions = {channel: session for channel, session in self._sessions.items() if session}
+        if sessions:
+            self._keep_sessions(sessions)
 
     @abstractmethod
     def close(self) -> None:
@@ -105,6 +119,12 @@ class Inbox(ABC):
     @abstractmethod
     def _withdraw(self, group: str, since: float) -> None:
         """Tell the layer that ``group`` does not reach this inbox, unless it was registered after ``since``."""
+
+    def _drop_notes(self, channels: Sequence[str]) -> None:
+        """Forget what the layer keeps of connections that have ended; for layers that keep notes."""
+
+    def _keep_sessions(self, sessions: Mapping[str, bytes]) -> None:
+        """Have the layer keep sessions again, unless it has newer ones; for layers that keep notes."""
 
     def _refuse(self, envelope: Envelope) -> None:
         """Tell the writer of a piece, whose reply channel was given up, that nobody reads it."""
@@ -126,10 +146,20 @@ class Inbox(ABC):
         elif kind == GROUP or kind == GAP:
             return self._reached(envelope)
         elif envelope.target in self._channels:
+            if envelope.session is not None or kind == NOTE:
+                self._note(envelope)
             return (envelope.target,)
+        elif envelope.session is not None or kind == NOTE:  # written when its connection had ended
+            self._ended.append(envelope.target)
         elif kind == PIECE:
             self._refuse(envelope)
         return ()
+
+    def _note(self, envelope: Envelope) -> None:
+        """Remember that the layer keeps something of a connection, and the newest session."""
+        session = envelope.session or b""
+        if replaces(session, self._sessions.setdefault(envelope.target, session)):
+            self._sessions[envelope.target] = session
 
     def _reached(self, envelope: Envelope) -> Sequence[str]:
         members = self._members.get(envelope.target)

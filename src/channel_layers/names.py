@@ -33,6 +33,14 @@ def check_channel(name: object) -> str:
     return _checked(name, _CHANNEL, "channel name")
 
 
+def check_reply_channel(name: object) -> str:
+    """Return ``name`` if it leads to one connection, else raise :exc:`InvalidName`."""
+    channel = check_channel(name)
+    if "!" not in channel:
+        raise InvalidName(f"{channel!r} is no reply channel: those have a '!' before the key of their connection")
+    return channel
+
+
 def check_readable(name: object) -> str:
     """Return ``name`` if it can be received from: a queue, or an inbox up to and including its ``!``."""
     return _checked(name, _READABLE, "name to receive from", "; receive from an inbox by its part up to '!'")

@@ -33,6 +33,11 @@ def has_data(content: Mapping[str, Any]) -> bool:
     return bool(content.get("text") or content.get("bytes"))
 
 
+def only_adds_headers(content: Mapping[str, Any]) -> bool:
+    """Return whether a reply to a connect decides nothing, and has headers for the response: cookies, as a rule."""
+    return bool(content.get("headers")) and not (refuses(content) or accepts(content) or has_data(content))
+
+
 def accepts_in_the_end(outcome: int, answered: bool) -> bool:
     """Return whether an undecided connect is let in now that its consumer has ended with ``outcome``.
 

@@ -31,13 +31,15 @@ class Boundary:
         self._context: Context = copy_context()
 
     def call(self, route: Route, message: Message, kwargs: dict[str, Any]) -> None:
-        """Run the consumer of ``route`` between two boundaries."""
+        """Run the consumer of ``route`` between two boundaries; save what it has changed in its request's session."""
         if self._pending.uses_database:
             close_old_connections()
         if consumer_started.receivers:
             consumer_started.send(self._sender, environ={})
         try:
             self._run(route, message, kwargs)
+            if "request" in message.__dict__:  # it was used
+                self._context.copy().run(message.request.finish)
         finally:
             if consumer_finished.receivers:
                 consumer_finished.send(self._sender)

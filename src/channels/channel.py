@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from channel_layers.base import BaseChannelLayer
 from channel_layers.body import BodyWriter
-from channel_layers.envelope import Envelope
+from channel_layers.envelope import Envelope, note
 from channel_layers.slot import Refused
 from channels.layers import DEFAULT_CHANNEL_LAYER, ChannelLayerWrapper, channel_layers
 from channels.pending import Pending, running
@@ -133,6 +133,31 @@ class Group(_Sender):
 
     def __repr__(self) -> str:
         return f"Group({self.name!r})"
+
+
+def add_to_groups(channel: Channel, groups: Sequence[str]) -> None:
+    """Make ``channel`` a member of all of ``groups`` in one write, now."""
+    layer, pending = channel._layer, running()
+    joins = [layer.joining(group, channel.name) for group in groups]
+    if pending is None:
+        _raise(layer.write(joins))
+    else:
+        pending.write_with(layer, *joins)
+
+
+async def aadd_to_groups(channel: Channel, groups: Sequence[str]) -> None:
+    """As :func:`add_to_groups`."""
+    layer, pending = channel._layer, running()
+    joins = [layer.joining(group, channel.name) for group in groups]
+    if pending is None:
+        _raise(await layer.awrite(joins))
+    else:
+        await pending.awrite_with(layer, *joins)
+
+
+def send_note(channel: Channel, name: str, data: bytes) -> None:
+    """Have the layer keep ``data`` of the connection ``channel``; from a consumer it leaves when that returns."""
+    channel._send(note(channel.name, name, data), running(), immediately=False)
 
 
 def _name(channel: Channel | str) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
 
 from channel_layers.suggestions import did_you_mean
 
@@ -15,7 +17,22 @@ ACCEPT_ON_RETURN: Final = "return"
 ACCEPT_EXPLICITLY: Final = "explicit"
 """A connect consumer has to send ``{"accept": True}``, as in 1.1.8."""
 
-DEFAULTS: Final[Mapping[str, Any]] = {"ACCEPT": ACCEPT_ON_RETURN}
+CHECK_AT_CONNECT: Final = "connect"
+"""Whether a login is still good is looked at when its socket connects, and when a consumer uses the user."""
+CHECK_EVERY_MESSAGE: Final = "every_message"
+"""It is looked at before each message."""
+
+DEFAULTS: Final[Mapping[str, Any]] = {
+    "ACCEPT": ACCEPT_ON_RETURN,
+    "AUTH_RECHECK": CHECK_AT_CONNECT,
+    "CLOSE_ON_LOGOUT": True,
+    "ORDER_TIMEOUT": 5.0,
+}
+_CHOICES: Final[Mapping[str, tuple[Any, ...]]] = {
+    "ACCEPT": (ACCEPT_ON_RETURN, ACCEPT_EXPLICITLY),
+    "AUTH_RECHECK": (CHECK_AT_CONNECT, CHECK_EVERY_MESSAGE),
+    "CLOSE_ON_LOGOUT": (True, False),
+}
 
 SERVER_KEYS: Final = (
     "ACCESS_LOG_FORMAT",
@@ -83,15 +100,38 @@ def faults() -> list[str]:
         for key in given
         if key not in known
     ]
-    accept = given.get("ACCEPT", ACCEPT_ON_RETURN)
-    if accept not in (ACCEPT_ON_RETURN, ACCEPT_EXPLICITLY):
-        found.append(f"CHANNELS['ACCEPT'] is {ACCEPT_ON_RETURN!r} or {ACCEPT_EXPLICITLY!r}, not {accept!r}")
+    found += [
+        f"CHANNELS[{key!r}] is {' or '.join(map(repr, choices))}, not {given[key]!r}"
+        for key, choices in _CHOICES.items()
+        if key in given and given[key] not in choices
+    ]
+    timeout = given.get("ORDER_TIMEOUT", 1.0)
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+        found.append(f"CHANNELS['ORDER_TIMEOUT'] is a positive number of seconds, not {timeout!r}")
     return found
 
 
 def accepts_on_return() -> bool:
     """Return whether a connect consumer that returns has accepted."""
     return bool(_checked().get("ACCEPT", ACCEPT_ON_RETURN) == ACCEPT_ON_RETURN)
+
+
+@cache
+def closes_on_logout() -> bool:
+    """Return whether sockets end with the login that opened them."""
+    return bool(_checked().get("CLOSE_ON_LOGOUT", DEFAULTS["CLOSE_ON_LOGOUT"]))
+
+
+@cache
+def rechecks_logins() -> bool:
+    """Return whether a login is looked at before each message."""
+    return bool(_checked().get("AUTH_RECHECK", DEFAULTS["AUTH_RECHECK"]) == CHECK_EVERY_MESSAGE)
+
+
+@cache
+def order_timeout() -> float:
+    """Return how many seconds ``enforce_ordering`` waits for a message that is missing."""
+    return float(_checked().get("ORDER_TIMEOUT", DEFAULTS["ORDER_TIMEOUT"]))
 
 
 def server_options() -> dict[str, Any]:
@@ -116,3 +156,11 @@ def _checked() -> Mapping[str, Any]:
         raise ImproperlyConfigured(fault)
     given: Mapping[str, Any] = getattr(settings, "CHANNELS", {})
     return given
+
+
+def _forget(**kwargs: object) -> None:
+    for kept in (closes_on_logout, rechecks_logins, order_timeout):
+        kept.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="channels.conf")

@@ -15,15 +15,23 @@ C = TypeVar("C", bound=Callable[..., Any])
 class Scope:
     """What a decorator does around its consumer, for any number of calls at a time.
 
-    Around a plain consumer :meth:`enter` and :meth:`leave` are called, around an ``async def`` one their twins, which
-    do the same unless there is something to wait for.
+    Around a plain consumer :meth:`admits`, :meth:`enter` and :meth:`leave` are called, around an ``async def`` one
+    their twins, which do the same unless there is something to wait for.
     """
+
+    def admits(self, message: Message) -> bool:
+        """Return whether the consumer is to be called at all; if not, nothing else here is."""
+        return True
 
     def enter(self, message: Message) -> None:
         """Prepare ``message``; an exception raised here keeps the consumer from being called."""
 
     def leave(self, message: Message, error: BaseException | None) -> None:
         """Finish what the consumer has done with ``message``; ``error`` is what it raised."""
+
+    async def aadmits(self, message: Message) -> bool:
+        """As :meth:`admits`."""
+        return self.admits(message)
 
     async def aenter(self, message: Message) -> None:
         """As :meth:`enter`."""
@@ -46,6 +54,8 @@ def _wrapper(consumer: Callable[..., Any], scope: Scope) -> Callable[..., Any]:
     @wraps(consumer)
     def run(*args: Any, **kwargs: Any) -> Any:
         message = message_of(consumer, args)
+        if not scope.admits(message):
+            return None
         scope.enter(message)
         try:
             result = consumer(*args, **kwargs)
@@ -62,6 +72,8 @@ def _async_wrapper(consumer: Callable[..., Any], scope: Scope) -> Callable[..., 
     @wraps(consumer)
     async def run(*args: Any, **kwargs: Any) -> Any:
         message = message_of(consumer, args)
+        if not await scope.aadmits(message):
+            return None
         await scope.aenter(message)
         try:
             result = await consumer(*args, **kwargs)

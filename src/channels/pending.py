@@ -6,6 +6,7 @@ hold back what it and those before it have sent: after a few milliseconds the wo
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
@@ -84,19 +85,19 @@ class Pending:
         else:
             self._others.append((layer, envelope))
 
-    def write_with(self, layer: BaseChannelLayer, envelope: Envelope) -> None:
-        """Write an envelope now, behind what was gathered before it; raise if it is refused."""
+    def write_with(self, layer: BaseChannelLayer, *envelopes: Envelope) -> None:
+        """Write envelopes now, behind what was gathered before them; raise if one is refused."""
         with self.lock:
-            refused = self._flush(envelope if layer is self.layer else None)
+            refused = self._flush(*(envelopes if layer is self.layer else ()))
             if layer is not self.layer:
-                refused += layer.write([envelope])
-        self._raise_or_report(refused, envelope)
+                refused += layer.write(envelopes)
+        self._raise_or_report(refused, envelopes)
 
-    async def awrite_with(self, layer: BaseChannelLayer, envelope: Envelope) -> None:
+    async def awrite_with(self, layer: BaseChannelLayer, *envelopes: Envelope) -> None:
         """As :meth:`write_with`."""
         with self.lock:
             batch = self._drain()
-        own = [envelope] if layer is self.layer else []
+        own = list(envelopes) if layer is self.layer else []
         try:
             refused = await self.layer.awrite(batch + own) if batch or own else []
         except LayerUnavailable as error:
@@ -104,8 +105,8 @@ class Pending:
                 self._keep(batch, error)
             raise
         if layer is not self.layer:
-            refused += await layer.awrite([envelope])
-        self._raise_or_report(refused, envelope)
+            refused += await layer.awrite(envelopes)
+        self._raise_or_report(refused, envelopes)
 
     def write_now(self, envelope: Envelope) -> None:
         """Write an envelope of the worker itself at once, behind what was gathered before it."""
@@ -113,6 +114,17 @@ class Pending:
             refused = self._flush(envelope)
         for refusal in refused:
             self._report(refusal)
+
+    def flush(self) -> None:
+        """Write what was gathered so far now."""
+        with self.lock:
+            refused = self._flush()
+        for refusal in refused:
+            self._report(refusal)
+
+    async def aflush(self) -> None:
+        """As :meth:`flush`, in a thread: the lock may be held by the watchdog."""
+        await asyncio.to_thread(self.flush)
 
     def settle(self, write: Write) -> None:
         """Write everything with ``write``, the slot's own, which ends its claims."""
@@ -142,8 +154,8 @@ class Pending:
         for refusal in refused:
             self._report(refusal)
 
-    def _flush(self, last: Envelope | None) -> list[Refused]:
-        batch, own = self._drain(), [] if last is None else [last]
+    def _flush(self, *own: Envelope) -> list[Refused]:
+        batch = self._drain()
         refused = self._write(batch, lambda gathered: self.layer.write([*gathered, *own])) if batch or own else []
         return refused + self._flush_others()
 
@@ -176,8 +188,8 @@ class Pending:
         batch, self._envelopes, self._mark = self._envelopes, [], 0
         return batch
 
-    def _raise_or_report(self, refused: list[Refused], envelope: Envelope) -> None:
-        own = [refusal for refusal in refused if refusal.envelope is envelope]
+    def _raise_or_report(self, refused: list[Refused], envelopes: Sequence[Envelope]) -> None:
+        own = [refusal for refusal in refused if any(refusal.envelope is envelope for envelope in envelopes)]
         for refusal in refused:
             if refusal not in own:
                 self._report(refusal)

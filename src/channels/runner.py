@@ -23,12 +23,14 @@ from channel_layers.envelope import (
     done,
     next_attempt,
 )
+from channel_layers.notes import EXTENSION, SESSION
 from channel_layers.slot import Refused
 from channels import conf
 from channels.boundary import Boundary
 from channels.exceptions import ChannelSocketException, ConsumeLater, DenyConnection, ResponseLater
 from channels.layers import ChannelLayerWrapper
 from channels.message import LaneState, Message
+from channels.noted_session import count_lost
 from channels.pending import Pending
 from channels.routing import Match
 
@@ -39,6 +41,8 @@ logger = logging.getLogger("django.channels")
 traces = logging.getLogger("django.channels.trace")
 
 CONNECT: Final = "websocket.connect"
+SECRET_KEYS: Final = frozenset(("headers", "query_string"))
+"""Keys of a message that stay out of the log, because cookies and session keys are in them."""
 
 
 class Runner:
@@ -60,28 +64,43 @@ class Runner:
         """Handle the messages of ``envelope``, gather what they send, and settle it behind that."""
         lane = LaneState(envelope.session) if envelope.owner else None
         self._settled = not envelope.token
-        outcome, handled = RAISED, 0
-        for handled, content in enumerate(self._decoded(envelope)):  # noqa: B007 - the number of the last one
+        content, handled = self._decoded(envelope), 0
+        if type(content) is list:
+            outcome, handled = self._handle_batch(content, envelope, lane)
+        else:
             outcome = self._handle(content, envelope, lane)
-            if outcome == AGAIN:
-                break
         if outcome == AGAIN and self._settled:  # whoever owns an event sends it again itself
             self._postponed.add(_again(envelope, handled))
         if self._settled or lane is None:
             self._pending.end()
             if lane is not None and lane.changed:
-                text = "a consumer of a route with ordered=False changed its channel_session: the lane had gone on"
-                self._layer.losses.count("session change lost", text)
+                self._keep_session(envelope.owner, lane.session or b"")
         else:
             self._pending.settle_event(envelope, outcome, handled, lane.session if lane.changed else None)
 
-    def _decoded(self, envelope: Envelope) -> list[dict[str, Any]]:
+    def _keep_session(self, channel: str, session: bytes) -> None:
+        """Keep what a consumer of an unordered route has changed, unless its lane has gone on to something newer."""
+        if EXTENSION not in self._layer.extensions:
+            count_lost(self._layer, channel, "its route has ordered=False, and its layer keeps no copy of sessions")
+        elif not self._layer.keep_note(channel, SESSION, session):
+            count_lost(self._layer, channel, "its route has ordered=False, and another consumer changed it meanwhile")
+
+    def _handle_batch(self, batch: list[Any], envelope: Envelope, lane: LaneState | None) -> tuple[int, int]:
+        """Return how the last of ``batch`` that was handled ended, and the number of those before it."""
+        outcome, handled = RAISED, 0
+        for handled, content in enumerate(batch):  # noqa: B007 - the number of the last one
+            outcome = self._handle(content, envelope, lane)
+            if outcome == AGAIN:
+                break
+        return outcome, handled
+
+    def _decoded(self, envelope: Envelope) -> Any:
+        """Return the content of ``envelope``: a dict, or a list of them; an empty one for what cannot be decoded."""
         try:
-            content = codec.decode(envelope.content)
+            return codec.decode(envelope.content)
         except codec.DecodeError as error:
             self._layer.losses.count("undecodable", f"a message on {envelope.target!r} cannot be decoded: {error}")
             return []
-        return content if type(content) is list else [content]
 
     def _handle(self, content: dict[str, Any], envelope: Envelope, lane: LaneState | None) -> int:
         try:
@@ -148,7 +167,7 @@ class Runner:
             "%s asked for a message %d times again; it is dropped: %.100r",
             found.route.name,
             message.attempt,
-            message.content,
+            {**message.content, **dict.fromkeys(message.content.keys() & SECRET_KEYS, "...")},
         )
         return RAISED
 

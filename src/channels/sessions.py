@@ -1,44 +1,49 @@
 """Sessions for consumers: that of the connection, and that of the browser behind it.
 
-The session of a connection rides along with its messages (:mod:`channels.lane_session`), unless
-``CHANNEL_SESSION_ENGINE`` names an engine of Django that is to keep it. That of the browser is in ``SESSION_ENGINE``.
+The session of a connection rides along with its messages (:mod:`channels.lane_session`), and the layer keeps a copy for
+messages that came another way (:mod:`channels.noted_session`), unless ``CHANNEL_SESSION_ENGINE`` names an engine of
+Django that is to keep it. That of the browser is in ``SESSION_ENGINE``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import partial
 from typing import overload
 
-from django.conf import settings
-from django.contrib.sessions.backends.base import SessionBase
-from django.core.signals import setting_changed
-
+from channel_layers.notes import EXTENSION, HANDSHAKE
+from channels.channel import send_note
 from channels.decorators import C, Scope, around
-from channels.lane_session import ChannelSession
+from channels.handshake import kept_handshake
 from channels.message import Message
-from channels.request import AsgiRequest
-from channels.session_engines import http_store, reply_channel_store
+from channels.ordering import OrderScope
+from channels.routing import CONNECT
+from channels.session_engines import HandshakeSession, HttpSession
+from channels.session_sources import (
+    channel_session_of,
+    http_session_of,
+    keep_http_session,
+    kept_http_session,
+    session_for_reply_channel,
+)
 
 __all__ = [
     "channel_and_http_session",
     "channel_session",
     "enforce_ordering",
     "http_session",
+    "keep_handshake",
     "session_for_reply_channel",
 ]
-
-
-_KEY_SOURCES = ("headers", "query_string")
-"""Where a message has the key of an HTTP session."""
 
 
 def channel_session(consumer: C) -> C:
     """Give a consumer ``message.channel_session``, the session of the connection that the message came from.
 
     It is a :class:`~django.contrib.sessions.backends.base.SessionBase`; what was changed is saved when the consumer
-    ends, also by an exception. Raises :exc:`ValueError` for a message without reply channel, and for one that
-    did not come from the interface server that holds the connection, unless ``CHANNEL_SESSION_ENGINE`` is set.
+    ends, also by an exception. Raises :exc:`ValueError` for a message without reply channel, and for one that did not
+    come from the interface server that holds the connection where neither the layer keeps notes nor
+    ``CHANNEL_SESSION_ENGINE`` is set.
     """
     return around(consumer, _ChannelScope())
 
@@ -68,27 +73,27 @@ def enforce_ordering(consumer: None = None, slight: bool = False) -> Callable[[C
 def enforce_ordering(consumer: C | None = None, slight: bool = False) -> C | Callable[[C], C]:
     """Run consumers of one connection in the order of its messages, with ``message.channel_session``.
 
-    The interface server keeps that order already, so this only raises :exc:`ValueError` for messages it cannot speak
-    for: those without ``order``, and those that do not come from the server that holds the connection. ``slight``,
-    which lets messages after the first overtake each other, is accepted and nothing is loosened.
+    The interface server keeps that order for what it sends. A message that came another way waits in the layer, up to
+    ``CHANNELS["ORDER_TIMEOUT"]`` seconds, until those before it were handled; with ``slight`` only until the first was.
+    Raises :exc:`ValueError` for a message without ``order``, and for one whose ``order`` is no number from 0 on.
     """
     if consumer is None:
-        return enforce_ordering
-    return around(channel_session(consumer), _OrderScope())
+        return partial(enforce_ordering, slight=slight)
+    return around(channel_session(consumer), OrderScope(slight, channel_session_of))
 
 
-def session_for_reply_channel(name: str) -> SessionBase:
-    """Return the session that ``CHANNEL_SESSION_ENGINE``, else ``SESSION_ENGINE``, has for the reply channel ``name``.
+def keep_handshake(consumer: C) -> C:
+    """Have the layer keep the handshake, so that ``message.request`` is complete on all messages of the connection.
 
-    Without ``CHANNEL_SESSION_ENGINE`` the decorators do not use it. Raises :exc:`ValueError` for signed cookies.
+    For connect consumers; on other messages it does nothing. It leaves with what the consumer sends, and is fetched
+    where a later consumer uses it. Raises :exc:`ValueError` where the layer keeps no notes.
     """
-    return reply_channel_store(_channel_engine() or settings.SESSION_ENGINE)(name)
+    return around(consumer, _HandshakeScope())
 
 
 class _ChannelScope(Scope):
     def enter(self, message: Message) -> None:
-        if not hasattr(message, "channel_session"):
-            message.channel_session = _channel_session_of(message)
+        channel_session_of(message)
 
     def leave(self, message: Message, error: BaseException | None) -> None:
         if message.channel_session.modified:
@@ -102,95 +107,33 @@ class _ChannelScope(Scope):
 class _HttpScope(Scope):
     def enter(self, message: Message) -> None:
         if not hasattr(message, "http_session"):
-            message.http_session = _http_session_of(message)
+            message.http_session = http_session_of(message)
 
     def leave(self, message: Message, error: BaseException | None) -> None:
-        session = message.http_session
-        if error is None and session is not None and _is_unsaved(session):
-            session.save()
+        if error is None and isinstance(message.http_session, HttpSession | HandshakeSession):
+            message.http_session.finish()
 
     async def aleave(self, message: Message, error: BaseException | None) -> None:
-        session = message.http_session
-        if error is None and session is not None and _is_unsaved(session):
-            await session.asave()
+        if error is None and isinstance(message.http_session, HttpSession | HandshakeSession):
+            await message.http_session.afinish()
 
 
 class _RehydrationScope(Scope):
     def enter(self, message: Message) -> None:
-        found, kept = message.http_session, message.channel_session
-        if found is None:
-            message.http_session = _http_session(kept.get(settings.SESSION_COOKIE_NAME))
-        elif found.session_key:
-            kept.setdefault(settings.SESSION_COOKIE_NAME, found.session_key)
+        if message.http_session is None:
+            message.http_session = kept_http_session(message)
+        else:
+            keep_http_session(message)
 
     async def aenter(self, message: Message) -> None:
         await message.channel_session.akeys()  # an engine reads it here, where that does not block the loop
         self.enter(message)
 
 
-class _OrderScope(Scope):
+class _HandshakeScope(Scope):
     def enter(self, message: Message) -> None:
-        name = message.channel_name
-        if "order" not in message.content:
-            raise ValueError(f"the message on {name!r} has no 'order': enforce_ordering is for events of a connection")
-        if message.lane is None:
-            raise ValueError(
-                f"the message on {name!r} was sent by a process that does not hold its connection, so its order "
-                "cannot be enforced: send from one consumer, one message after another"
-            )
-
-
-def _channel_session_of(message: Message) -> SessionBase:
-    channel = message.content.get("reply_channel")
-    if not channel:
-        raise ValueError(f"the message on {message.channel_name!r} has no reply channel, so it has no channel session")
-    if _channel_engine():
-        return session_for_reply_channel(channel)
-    if message.lane is None:
-        raise ValueError(
-            f"the message on {message.channel_name!r} was sent by a process that does not hold the connection "
-            f"{channel!r} and came without its channel session: send what the consumer needs in the message, or set "
-            "CHANNEL_SESSION_ENGINE"
-        )
-    return ChannelSession(channel, message.lane, message.channel_layer)
-
-
-def _http_session_of(message: Message) -> SessionBase | None:
-    if message.content.keys().isdisjoint(_KEY_SOURCES) and "path" in message.content:
-        return None  # as on all messages of a WebSocket but the first
-    try:
-        request = AsgiRequest(message)
-        key = request.GET.get("session_key") or request.COOKIES.get(settings.SESSION_COOKIE_NAME)
-    except Exception as error:
-        raise ValueError(
-            f"the message on {message.channel_name!r} is not like an HTTP request, so it has no HTTP session: "
-            f"{type(error).__name__}: {error}"
-        ) from error
-    return _http_session(key)
-
-
-def _http_session(key: str | None) -> SessionBase | None:
-    # A parameter can hold what no cookie can, and what makes a database raise, such as U+0000.
-    if not key or not (key.isascii() and key.isprintable()):
-        return None
-    session = http_store(settings.SESSION_ENGINE)(key)
-    return session if session.session_key else None  # engines refuse keys that are too short to be theirs
-
-
-def _is_unsaved(session: SessionBase) -> bool:
-    # One that was flushed has neither key nor data: the engine has deleted it, and there is nothing to save.
-    return session.modified and not session.is_empty()
-
-
-@cache
-def _channel_engine() -> str | None:
-    # Kept, because asking for a setting that is not there takes longer than all else in channel_session.
-    engine: str | None = getattr(settings, "CHANNEL_SESSION_ENGINE", None)
-    return engine
-
-
-def _forget_channel_engine(**kwargs: object) -> None:
-    _channel_engine.cache_clear()
-
-
-setting_changed.connect(_forget_channel_engine, dispatch_uid="channels.sessions")
+        if message.channel_name != CONNECT or message.reply_channel is None:
+            return
+        if EXTENSION not in message.channel_layer.extensions:
+            raise ValueError(f"the layer {message.channel_layer} keeps no handshakes: use message.channel_session")
+        send_note(message.reply_channel, HANDSHAKE, kept_handshake(message.content))

@@ -26,6 +26,7 @@ from channels.pending import Pending, Write
 from channels.postponed import Postponed
 from channels.runner import Runner, report_refused
 from channels.signals import worker_ready
+from channels.turns import keeper
 
 logger = logging.getLogger("django.channels")
 
@@ -97,6 +98,7 @@ class Worker:
         for thread in self._threads[-1:]:
             thread.join(_left(deadline))
         self.postponed.close()
+        keeper.hand_over(self.channel_layer.channel_layer)
         self._withdraw()
         return not any(thread.is_alive() for thread in self._threads)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import unquote_plus
 
 if TYPE_CHECKING:
     from daphne.request import Request
@@ -18,6 +20,10 @@ REFUSED: Final = "refused"
 """A handshake was refused, or its client has left before the decision (499)."""
 CLOSE: Final = "close"
 """A WebSocket has ended."""
+
+SECRET: Final = re.compile(r"session_?(key|id)|token|passw(or)?d|secret|api_?key|signature", re.IGNORECASE)
+"""What the name of a parameter has in it whose value stays out of the log."""
+HIDDEN: Final = "***"
 
 
 @dataclass(slots=True)
@@ -66,3 +72,14 @@ def printable(path: str) -> str:
     if path.isprintable():
         return path
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in path)
+
+
+def redacted(target: str) -> str:
+    """Return a request target without the values of parameters that let their holder in, such as ``session_key``."""
+    path, mark, query = target.partition("?")
+    return path + mark + "&".join(map(_redacted_pair, query.split("&"))) if mark else target
+
+
+def _redacted_pair(pair: str) -> str:
+    name, equals, _ = pair.partition("=")
+    return f"{name}{equals}{HIDDEN}" if equals and SECRET.search(unquote_plus(name)) else pair

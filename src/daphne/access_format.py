@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
-from daphne.access import CLOSE, OPEN, REFUSED, REQUEST, Access, AccessLog, printable
+from daphne.access import CLOSE, OPEN, REFUSED, REQUEST, Access, AccessLog, printable, redacted
 from daphne.source import Address
 
 logger = logging.getLogger("daphne.access")
@@ -45,7 +45,7 @@ def as_common(access: Access) -> str:
 
 def as_combined(access: Access) -> str:
     """Return a line in the Combined Log Format: as :func:`as_common`, with referrer and user agent."""
-    referer, agent = (_quoted(access.header(name)) for name in (b"referer", b"user-agent"))
+    referer, agent = _quoted(_redacted(access.header(b"referer"))), _quoted(access.header(b"user-agent"))
     return _with_id(access, f"{_common(access)} {referer} {agent}")
 
 
@@ -96,8 +96,12 @@ def _request_line(access: Access) -> bytes:
         return b"WSCLOSE %b HTTP/1.1" % access.path.encode("utf-8", "surrogateescape")
     if request is None:
         return b"- - HTTP/1.1"
-    target = request.target if access.event == REQUEST else request.target.partition(b"?")[0]
+    target = _redacted(request.target) if access.event == REQUEST else request.target.partition(b"?")[0]
     return b"%b %b HTTP/%b" % (request.method.encode(), target, request.http_version.encode())
+
+
+def _redacted(target: bytes) -> bytes:
+    return redacted(target.decode("latin-1")).encode("latin-1")
 
 
 def _common(access: Access) -> str:
@@ -115,8 +119,9 @@ def _described(access: Access) -> dict[str, Any]:
     assert request is not None
     described = {"method": request.method, "http_version": request.http_version, "scheme": access.scheme}
     described |= {key: access.header(name).decode("latin-1") for key, name in _HEADERS.items()}
+    described["referer"] = redacted(described["referer"])
     if access.event == REQUEST:
-        described["query"] = request.query_string.decode("latin-1")
+        described["query"] = redacted("?" + request.query_string.decode("latin-1"))[1:]
     return described
 
 

@@ -84,7 +84,7 @@ class LaneConnection(asyncio.Protocol):
         """A worker has finished the entry ``token``, and ``session`` is the connection session if it changed."""
         lane = self.lane
         envelope, before = lane.under_way, lane.size
-        if envelope is None or not lane.settle(token, done, session):
+        if not lane.settle(token, done, session) or envelope is None:
             return
         self._server.outbox.settled(self.channel)
         self._server.release(before - lane.size)

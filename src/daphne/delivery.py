@@ -15,13 +15,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from channel_layers import codec
-from channel_layers.envelope import GAP, GROUP, MESSAGE, PIECE, Done, Envelope, Piece, read_done, read_piece
+from channel_layers.envelope import GAP, GROUP, MESSAGE, NOTE, PIECE, Done, Envelope, Piece, read_done, read_piece
 from channel_layers.exceptions import InvalidContent
 from channel_layers.inbox import Inbox
 from channel_layers.losses import Losses
 from channel_layers.messages import WEBSOCKET_KIND, check_reply_of_kind
 from channel_layers.names import inbox_kind
 from daphne.broadcast import Broadcast, WritePolicies, data_frame
+from daphne.connection import LaneConnection
 
 logger = logging.getLogger("daphne.delivery")
 
@@ -106,6 +107,8 @@ class Delivery:
             connection.deliver(codec.decode(envelope.content), None)
             # An accept hands the socket to another object; an end may have forgotten it.
             connection = self._connections.get(channels[0], connection)
+        elif envelope.kind == NOTE and envelope.session is not None and isinstance(connection, LaneConnection):
+            connection.lane.keep(envelope.session)
         if envelope.token:
             connection.settle(envelope.token, read_done(envelope), envelope.session)
 

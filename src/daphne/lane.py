@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from channel_layers import codec
 from channel_layers.envelope import AGAIN, EVENT, Done, Envelope
+from channel_layers.notes import replaces
 from daphne.config import Config
 
 CONNECT: Final = "websocket.connect"
@@ -20,8 +21,8 @@ DISCONNECT: Final = "websocket.disconnect"
 class Lane:
     """Order and flow control of one connection.
 
-    ``channel`` is its reply channel, ``path`` the path of its handshake, ``session`` the connection session a worker
-    last returned, ``under_way`` the entry that is not settled. ``size`` is the bytes that wait or are under way.
+    ``channel`` is its reply channel, ``path`` the path of its handshake, ``session`` the newest connection session,
+    ``under_way`` the entry that is not settled. ``size`` is the bytes that wait or are under way.
     """
 
     __slots__ = (
@@ -94,13 +95,21 @@ class Lane:
         self.under_way = envelope
         return envelope
 
+    def keep(self, session: bytes) -> None:
+        """Let the next events carry ``session``, unless they already carry a newer one."""
+        if replaces(session, self.session):
+            self.session = session
+
     def settle(self, token: int, done: Done, session: bytes | None) -> bool:
-        """End the entry under way; ``False`` if ``token`` is not its number (a late or doubled answer)."""
+        """End the entry under way; ``False`` if ``token`` is not its number (a late or doubled answer).
+
+        The session of a late answer is kept all the same: by its version the layer has decided whether it counts.
+        """
+        if session is not None:
+            self.keep(session)
         envelope = self.under_way
         if envelope is None or envelope.token != token:
             return False
-        if session is not None:
-            self.session = session
         self.under_way = None
         if not self._parts and done.outcome != AGAIN:
             self.size -= len(envelope.content)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from channel_layers.envelope import LOST, UNACCEPTED, UNDECIDED, Done, Envelope
-from channel_layers.opening import REFUSALS, accepts, accepts_in_the_end, has_data, refuses
+from channel_layers.opening import REFUSALS, accepts, accepts_in_the_end, has_data, only_adds_headers, refuses
 from daphne import access, events
 from daphne.access import Access
 from daphne.answers import RETRY_AFTER
@@ -33,7 +33,17 @@ if TYPE_CHECKING:
 class OpeningHandshake(LaneConnection):
     """The phase before the 101 (RFC 6455 section 4.2.2)."""
 
-    __slots__ = ("_decided", "_early", "_offer", "_owes_disconnect", "_pending", "_refused", "_request", "_source")
+    __slots__ = (
+        "_decided",
+        "_early",
+        "_headers",
+        "_offer",
+        "_owes_disconnect",
+        "_pending",
+        "_refused",
+        "_request",
+        "_source",
+    )
 
     def __init__(
         self,
@@ -49,6 +59,7 @@ class OpeningHandshake(LaneConnection):
         self._source = source
         self._offer = offer
         self._early = bytearray()
+        self._headers: list[tuple[bytes, bytes]] = []  # that the response is to have besides
         self._pending: list[tuple[dict[str, Any], Broadcast | None]] = []
         self._decided = False
         self._refused = False
@@ -109,9 +120,18 @@ class OpeningHandshake(LaneConnection):
             self.refuse(content.get("status") or 403, why, content.get("headers") or (), content.get("body"))
         elif accepts(content):
             self._accept(content)
+        elif only_adds_headers(content):
+            self._add_headers(content["headers"])
         else:
             return False
         return True
+
+    def _add_headers(self, headers: Iterable[Any]) -> None:
+        """Keep what the response is to have besides, whatever the decision will be: cookies, as a rule."""
+        try:
+            self._headers += _pairs(headers)
+        except (TypeError, ValueError) as error:
+            self.refuse(500, f"its consumer's headers cannot be sent: {error}")
 
     def _wait(self, content: dict[str, Any], broadcast: Broadcast | None) -> None:
         limit = self._server.config.max_pending_messages
@@ -159,7 +179,7 @@ class OpeningHandshake(LaneConnection):
         if self._transport.is_closing():
             return  # the client is gone, as connection_lost() is about to say
         try:
-            head = accept_response(self._offer, self._subprotocol(content), self._headers(content))
+            head = accept_response(self._offer, self._subprotocol(content), self._all_headers(content))
         except (TypeError, ValueError) as error:
             self.refuse(500, f"its consumer's answer cannot be sent: {error}")
             return
@@ -169,8 +189,8 @@ class OpeningHandshake(LaneConnection):
         socket = WebSocketConnection(self._server, self._transport, self.lane, self._source, self._offer.compression)
         socket.open(head, content, self._pending, bytes(self._early))
 
-    def _headers(self, content: dict[str, Any]) -> list[tuple[bytes, bytes]]:
-        headers, request_id = _pairs(content.get("headers")), self._source.request_id
+    def _all_headers(self, content: dict[str, Any]) -> list[tuple[bytes, bytes]]:
+        headers, request_id = self._headers + _pairs(content.get("headers")), self._source.request_id
         return [*headers, (b"X-Request-ID", request_id.encode())] if request_id else headers
 
     def _subprotocol(self, content: dict[str, Any]) -> str | None:
@@ -185,8 +205,9 @@ class OpeningHandshake(LaneConnection):
         if self._decided:
             return
         try:
-            request_id = self._source.request_id
-            answer = _refusal(status, why if self._server.config.debug else "", _pairs(headers), body, request_id)
+            added, self._headers = self._headers, []
+            sentence, request_id = why if self._server.config.debug else "", self._source.request_id
+            answer = _refusal(status, sentence, added + _pairs(headers), body, request_id)
         except (TypeError, ValueError) as error:
             self.refuse(500, f"its consumer's answer cannot be sent: {error}")
             return

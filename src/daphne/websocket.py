@@ -259,6 +259,9 @@ class WebSocketConnection(WritingConnection):
                 self._transport.write(frame)
             else:
                 self._hold(frame, broadcast)
+        elif frame is None and content.get("headers") and not content.get("accept"):
+            detail = f"headers for {self.lane.path} came after its handshake was answered: set cookies before accepting"
+            self._server.losses.count("headers too late", detail)
         close = content.get("close")
         if close:
             by = "consumer" if broadcast is None else "group message"

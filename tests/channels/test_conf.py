@@ -33,6 +33,11 @@ def test_good_setting_has_no_faults(given: dict[str, Any]) -> None:
         ({"accept": "return"}, "CHANNELS has an unknown key 'accept'. Did you mean 'ACCEPT'? Keys: ACCEPT, ACCESS_"),
         ({7: 5}, "CHANNELS has an unknown key 7. Keys: "),
         ({"ACCEPT": "always"}, "CHANNELS['ACCEPT'] is 'return' or 'explicit', not 'always'"),
+        ({"AUTH_RECHECK": True}, "CHANNELS['AUTH_RECHECK'] is 'connect' or 'every_message', not True"),
+        ({"CLOSE_ON_LOGOUT": "no"}, "CHANNELS['CLOSE_ON_LOGOUT'] is True or False, not 'no'"),
+        ({"ORDER_TIMEOUT": 0}, "CHANNELS['ORDER_TIMEOUT'] is a positive number of seconds, not 0"),
+        ({"ORDER_TIMEOUT": True}, "CHANNELS['ORDER_TIMEOUT'] is a positive number of seconds, not True"),
+        ({"ORDER_TIMEOUT": "5"}, "CHANNELS['ORDER_TIMEOUT'] is a positive number of seconds, not '5'"),
     ],
 )
 def test_fault_has_its_sentence(given: Any, beginning: str) -> None:

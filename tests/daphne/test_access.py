@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from daphne.access import CLOSE, OPEN, REFUSED, REQUEST, Access, printable
+from daphne.access import CLOSE, OPEN, REFUSED, REQUEST, Access, printable, redacted
 from daphne.config import Config
 from daphne.http import HttpParser, Request
 from daphne.source import Source
@@ -46,6 +46,28 @@ def test_headers_are_found_by_name() -> None:
     access = Access(REQUEST, 200, Source(CLIENT), request=request)
     assert (access.header(b"referer"), access.header(b"user-agent")) == (b"http://a/", b"")
     assert Access(REQUEST, 400, Source(CLIENT)).header(b"referer") == b""
+
+
+@pytest.mark.parametrize(
+    ("target", "shown"),
+    [
+        ("/?session_key=abc", "/?session_key=***"),
+        ("/a?x=1&session_key=abc&y=2", "/a?x=1&session_key=***&y=2"),
+        ("/?session%5Fkey=abc&SESSION_KEY=abc", "/?session%5Fkey=***&SESSION_KEY=***"),
+        (
+            "/?sessionid=a&access_token=b&password=c&apikey=d",
+            "/?sessionid=***&access_token=***&password=***&apikey=***",
+        ),
+        ("/?session_key", "/?session_key"),
+        ("/session_key=abc?q=token", "/session_key=abc?q=token"),
+        ("/?a=b=c&&", "/?a=b=c&&"),
+        ("http://h/?session_key=a?b", "http://h/?session_key=***"),
+        ("/?", "/?"),
+    ],
+)
+def test_what_lets_its_holder_in_stays_out_of_the_log(target: str, shown: str) -> None:
+    """The names of parameters are logged, and values that are no secret."""
+    assert redacted(target) == shown
 
 
 @pytest.mark.parametrize(

@@ -248,3 +248,12 @@ def test_another_format_is_refused() -> None:
     """With the names of those that there are."""
     with pytest.raises(ValueError, match="access_log_format is one of text, common, combined, json, not 'apache'"):
         Config(access_log_format="apache")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_lets_its_holder_in_is_in_no_format(form: str) -> None:
+    """Neither from the address of a request, nor from that of the page before."""
+    request = parse(get("/?session_key=SECRET&page=2", "Referer: http://a/?token=SECRET"))
+    line = FORMATS[form](Access(REQUEST, 200, SOURCE, request.path, request, 5, 0.25))
+    assert "SECRET" not in line
+    assert "page=2" in line

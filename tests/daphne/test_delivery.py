@@ -153,6 +153,15 @@ async def test_settlements_carry_outcome_and_session() -> None:
         assert member.settled == [(7, Done(3, 2), b"s"), (8, Done(), b"t")]
 
 
+async def test_a_note_is_for_connections_with_a_lane() -> None:
+    """Any other has no use for it."""
+    async with delivering() as hall:
+        (member,) = await hall.members(1)
+        hall.layer.keep_note(hall.channel_of(member), "session", b"1:one")
+        await idle()
+        assert (member.got, member.settled) == ([], [])
+
+
 async def test_what_is_for_nobody_is_discarded() -> None:
     """A connection that has gone takes no message and no settlement, alone or in a group."""
     async with delivering() as hall:

@@ -133,12 +133,12 @@ def test_the_session_is_kept_until_it_changes() -> None:
     """Each entry carries the session that a worker returned last."""
     lane = new_lane()
     carried = []
-    for returned in (b"one", None, b"two", None):
+    for returned in (b"1:one", None, b"2:two", None):
         lane.push(RECEIVE, {})
         envelope = take(lane)
         carried.append(envelope.session)
         lane.settle(envelope.token, Done(), returned)
-    assert carried == [None, b"one", b"one", b"two"]
+    assert carried == [None, b"1:one", b"1:one", b"2:two"]
 
 
 def test_what_is_wanted_again_comes_alone_and_before_all_others() -> None:

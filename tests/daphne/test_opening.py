@@ -497,6 +497,60 @@ async def test_a_subprotocol_is_chosen(supported: tuple[str, ...], reply: dict[s
         assert chosen == ([expected] if expected else [])
 
 
+async def test_headers_may_come_before_the_decision() -> None:
+    """They go with the 101, before those of the accepting message, and decide nothing themselves."""
+    async with serving() as rig:
+        transport = rig.handshake()
+        job = await rig.job(CONNECT)
+        job.send({"headers": [(b"Set-Cookie", b"a=b")]}, {"headers": [["Set-Cookie", b"c=d"]]})
+        await idle()
+        assert transport.take() == b""
+        job.end({"accept": True, "headers": [(b"X-By", b"tests")]})
+        await idle()
+        head = transport.take()
+        assert head.startswith(b"HTTP/1.1 101 ")
+        places = [head.index(line) for line in (b"Set-Cookie: a=b\r\n", b"Set-Cookie: c=d\r\n", b"X-By: tests\r\n")]
+        assert places == sorted(places)
+
+
+async def test_headers_go_with_the_end_of_the_consumer() -> None:
+    """Where its return decides, and where it refuses."""
+    async with serving() as rig:
+        accepted, refused = rig.handshake(), rig.handshake()
+        (await rig.job(CONNECT)).end({"headers": [(b"Set-Cookie", b"a=b")]})
+        (await rig.job(CONNECT)).end({"headers": [(b"Set-Cookie", b"a=b")]}, {"accept": False})
+        await idle()
+        for transport, status in ((accepted, b"101"), (refused, b"403")):
+            head = transport.take()
+            assert head.startswith(b"HTTP/1.1 " + status)
+            assert head.count(b"Set-Cookie: a=b\r\n") == 1
+
+
+@pytest.mark.parametrize("headers", [5, [(b"a",)], [(b"a", 5)], [(b"a", b"b\r\nc: d")], [(b"Upgrade", b"h2c")]])
+async def test_headers_that_cannot_be_sent_refuse(headers: Any) -> None:
+    """As those of the accepting message do."""
+    async with serving() as rig:
+        transport = rig.handshake()
+        job = await rig.job(CONNECT)
+        job.send({"headers": headers})
+        job.end()
+        await idle()
+        assert transport.take().startswith(b"HTTP/1.1 500 ")
+        assert "cannot be sent" in rig.lines[-1]
+
+
+async def test_headers_of_a_group_message_are_none_of_its_members() -> None:
+    """A group does not speak for a handshake."""
+    async with serving() as rig:
+        transport = rig.handshake()
+        job = await rig.job(CONNECT)
+        job.join("all")
+        rig.layer.send_group("all", {"headers": [(b"Set-Cookie", b"a=b")]})
+        job.end()
+        await idle()
+        assert b"Set-Cookie" not in transport.take()
+
+
 async def test_an_accepting_message_may_set_headers() -> None:
     """A cookie for instance."""
     async with serving() as rig:
@@ -664,6 +718,6 @@ async def test_room_in_the_lanes_is_no_room_for_early_bytes() -> None:
 async def test_the_session_of_the_connect_goes_to_the_next_events() -> None:
     """What the connect consumer stored is there for the first receive."""
     async with serving(reads=SOCKETS) as rig:
-        socket = await rig.open(session=b"signed")
+        socket = await rig.open(session=b"1:signed")
         socket.say("hello")
-        assert (await rig.job(RECEIVE)).envelope.session == b"signed"
+        assert (await rig.job(RECEIVE)).envelope.session == b"1:signed"

@@ -11,6 +11,7 @@ from websockets.frames import Frame as PeerFrame
 from websockets.streams import StreamReader
 
 from channel_layers.envelope import AGAIN, LOST, RAISED, UNROUTED
+from channel_layers.notes import HANDSHAKE, SESSION
 from tests.daphne.serving import CONNECT, DISCONNECT, RECEIVE, Job, Rig, Socket, serving
 from tests.daphne.virtual_time import elapse, idle
 from tests.daphne.wire import BINARY, CLOSE, PING, PONG, TEXT, Frame, close, frame, read_frames, text
@@ -133,20 +134,56 @@ async def test_an_event_waits_for_a_worker_as_long_as_it_takes() -> None:
 
 
 async def test_a_doubled_settlement_is_ignored() -> None:
-    """A late answer neither ends the next event nor writes its session."""
+    """A late answer does not end the next event, and its session counts by its version."""
     async with serving() as rig:
         socket = await rig.open()
         socket.say("a", "b")
         first = await rig.job(RECEIVE)
-        first.end_with({"text": "a"})
+        first.end_with({"text": "a"}, session=b"2:two")
         await idle()
-        first.end_with({"text": "again"}, session=b"late")
+        first.end_with({"text": "again"}, session=b"1:late")
         socket.say("c")
         await idle()
         second = await rig.job(RECEIVE)
-        assert (second.content["text"], second.envelope.session) == ("b", None)
+        assert (second.content["text"], second.envelope.session) == ("b", b"2:two")
         assert await rig.is_quiet()
+        first.end_with({"text": "again"}, session=b"3:late")
         second.end()
+        assert (await rig.job(RECEIVE)).envelope.session == b"3:late"
+
+
+async def test_a_session_that_was_kept_from_elsewhere_goes_with_the_next_event() -> None:
+    """A consumer without a lane has written it; other notes of the connection leave its session alone."""
+    async with serving() as rig:
+        socket = await rig.open(session=b"1:one")
+        rig.layer.keep_note(socket.channel, SESSION, b"2:two")
+        rig.layer.keep_note(socket.channel, HANDSHAKE, b"3:path")
+        await idle()
+        socket.say("a")
+        assert (await rig.job(RECEIVE)).envelope.session == b"2:two"
+
+
+async def test_a_session_kept_during_the_handshake_goes_with_the_next_event() -> None:
+    """A connection that is not decided has its lane already."""
+    async with serving() as rig:
+        transport = rig.handshake()
+        job = await rig.job(CONNECT)
+        rig.layer.keep_note(job.envelope.owner, SESSION, b"1:one")
+        job.end()
+        await idle()
+        Socket(transport, job.reply_channel).say("a")
+        assert (await rig.job(RECEIVE)).envelope.session == b"1:one"
+
+
+async def test_headers_that_come_too_late_are_counted() -> None:
+    """The response they are for was sent; those of a doubled accept are its own affair."""
+    async with serving() as rig:
+        socket = await rig.open()
+        rig.layer.send(socket.channel, {"headers": [(b"Set-Cookie", b"a=b")]})
+        rig.layer.send(socket.channel, {"accept": True, "headers": [(b"Set-Cookie", b"a=b")]})
+        await idle()
+        assert socket.frames() == []
+        assert rig.server.losses.counts == {"headers too late": 1}
 
 
 async def test_an_event_that_is_wanted_later_comes_again_after_a_growing_delay() -> None:

@@ -244,6 +244,23 @@ def test_a_message_sent_twice_is_saved_once(server: ChatServer, room: str) -> No
         (message("\ud800"), "surrogate"),
         (message("\0"), "text: Null characters are not allowed."),
     ],
+    # Ids of their own: a message has a new key each time.
+    ids=[
+        "not JSON",
+        "deep",
+        "list",
+        "long",
+        "bytes",
+        "no type",
+        "type list",
+        "type",
+        "no key",
+        "key",
+        "blank",
+        "501",
+        "half a pair",
+        "NUL",
+    ],
 )
 def test_a_bad_frame_is_answered_to_its_sender_alone(server: ChatServer, frame: str | bytes, reason: str) -> None:
     """The sender reads what was wrong, nobody else hears of it, and the socket goes on."""

@@ -15,9 +15,11 @@ from channel_layers.conformance.bodies import BodyConformance
 from channel_layers.conformance.contents import ContentConformance
 from channel_layers.conformance.groups import GroupConformance
 from channel_layers.conformance.inboxes import InboxConformance
+from channel_layers.conformance.notes import NoteConformance
 from channel_layers.conformance.queues import QueueConformance
 from channel_layers.conformance.registry import RegistryConformance
 from channel_layers.conformance.slots import SlotConformance
+from channel_layers.conformance.turns import TurnConformance
 from channel_layers.conformance.twins import TwinConformance
 
 __all__ = ["LayerConformance"]
@@ -30,6 +32,8 @@ class LayerConformance(
     GroupConformance,
     SlotConformance,
     BodyConformance,
+    NoteConformance,
+    TurnConformance,
     RegistryConformance,
     TwinConformance,
 ):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from channel_layers.envelope import GAP, JOIN, LEAVE, Envelope
 from channel_layers.inbox import Inbox
 from channel_layers.memory.wakeup import LoopWakeup, ThreadWakeup
+from channel_layers.notes import SESSION, replaces
 
 if TYPE_CHECKING:
     from channel_layers.memory.layer import MemoryChannelLayer
@@ -20,6 +22,7 @@ class MemoryInbox(Inbox):
     def __init__(self, name: str, layer: MemoryChannelLayer) -> None:
         super().__init__(name, layer.clock)
         self.entries: deque[Envelope] = deque()
+        self.notes: dict[tuple[str, str], bytes] = {}
         self._layer = layer
         self._wakeup: ThreadWakeup | LoopWakeup | None = None
         self._gaps: set[str] = set()
@@ -41,6 +44,13 @@ class MemoryInbox(Inbox):
         if group not in self._gaps:
             self._gaps.add(group)
             self.put(Envelope(GAP, group, time=self._clock()))
+
+    def keep(self, channel: str, name: str, note: bytes) -> bool:
+        """Keep a note unless a newer one is there; under the layer's lock."""
+        is_newer = replaces(note, self.notes.get((channel, name)))
+        if is_newer:
+            self.notes[channel, name] = note
+        return is_newer
 
     def wait_for_room(self, timeout: float) -> None:
         """Wait until the reader has made room, or for ``timeout`` seconds."""
@@ -102,6 +112,16 @@ class MemoryInbox(Inbox):
     def _register(self, group: str) -> None:
         with self._layer.lock:
             self._layer.groups.setdefault(group, {})[self.name] = self._clock()
+
+    def _drop_notes(self, channels: Sequence[str]) -> None:
+        ended = frozenset(channels)
+        with self._layer.lock:
+            self.notes = {key: note for key, note in self.notes.items() if key[0] not in ended}
+
+    def _keep_sessions(self, sessions: Mapping[str, bytes]) -> None:
+        with self._layer.lock:
+            for channel, session in sessions.items():
+                self.keep(channel, SESSION, session)
 
     def _withdraw(self, group: str, since: float) -> None:
         with self._layer.lock:

@@ -14,16 +14,30 @@ from typing import Any, ClassVar, Final
 
 from msgspec import structs
 
-from channel_layers import names
-from channel_layers.base import BaseChannelLayer, Written
-from channel_layers.envelope import GROUP, JOIN, LEAVE, MESSAGE, Envelope, Piece, done
+from channel_layers import names, notes, turns
+from channel_layers.base import BaseChannelLayer, Written, outdated
+from channel_layers.envelope import (
+    GROUP,
+    JOIN,
+    LEAVE,
+    MESSAGE,
+    NOTE,
+    Envelope,
+    Piece,
+    announced,
+    done,
+    note_name,
+    queued_again,
+)
 from channel_layers.exceptions import ChannelFull
 from channel_layers.memory.body import MemoryBody
 from channel_layers.memory.inbox import MemoryInbox
 from channel_layers.memory.queues import Queues
 from channel_layers.memory.slot import MemorySlot, Waiter
+from channel_layers.memory.turns import Turns
 from channel_layers.registry import Announcement, alive
 from channel_layers.slot import Refused
+from channel_layers.turns import Outcome, Step
 
 INBOX_CAPACITY: Final = 50_000
 """Entries of one inbox; a direct send then waits, a group send skips the inbox and marks the gap."""
@@ -39,6 +53,7 @@ class MemoryChannelLayer(BaseChannelLayer):
     """
 
     crosses_processes: ClassVar[bool] = False
+    extensions: ClassVar[list[str]] = [*BaseChannelLayer.extensions, notes.EXTENSION, turns.EXTENSION]
 
     def __init__(
         self, *, inbox_capacity: int = INBOX_CAPACITY, send_timeout: float = SEND_TIMEOUT, **options: Any
@@ -51,6 +66,7 @@ class MemoryChannelLayer(BaseChannelLayer):
         self.inboxes: dict[str, MemoryInbox] = {}
         self.groups: dict[str, dict[str, float]] = {}
         self.bodies: dict[str, MemoryBody] = {}
+        self.turns = Turns(self.clock)
         self.waiters: dict[MemorySlot, Waiter] = {}
         self.slots: set[MemorySlot] = set()
         self._processes: dict[str, Announcement] = {}
@@ -126,6 +142,28 @@ class MemoryChannelLayer(BaseChannelLayer):
         """As :meth:`close_body`."""
         self.close_body(channel, unread)
 
+    def read_note(self, channel: str, name: str) -> bytes | None:
+        """Return what is kept of a connection under ``name``."""
+        with self.lock:
+            inbox = self.inboxes.get(names.inbox_of(names.check_reply_channel(channel)) or "")
+            return inbox.notes.get((channel, name)) if inbox is not None else None
+
+    async def aread_note(self, channel: str, name: str) -> bytes | None:
+        """As :meth:`read_note`."""
+        return self.read_note(channel, name)
+
+    def turn(self, step: Step) -> Outcome:
+        """Do one step in the order of a connection's messages."""
+        with self.lock:
+            outcome, due = self.turns.take(step)
+        if due:
+            self.write([queued_again(envelope) for envelope in due])
+        return outcome
+
+    async def aturn(self, step: Step) -> Outcome:
+        """As :meth:`turn`."""
+        return self.turn(step)
+
     def group_channels(self, group: str) -> list[str]:
         """Return the members of ``group``, those whose joins wait in an inbox included."""
         with self.lock:
@@ -157,6 +195,7 @@ class MemoryChannelLayer(BaseChannelLayer):
         with self.lock:
             self._processes[announcement.process] = announcement
             self.queues.expire()
+            self.turns.expire()
         self.losses.report()
 
     async def aannounce(self, announcement: Announcement) -> None:
@@ -208,8 +247,10 @@ class MemoryChannelLayer(BaseChannelLayer):
         with self.lock:
             self.queues.clear()
             self.groups.clear()
+            self.turns.clear()
             for inbox in self.inboxes.values():
                 inbox.clear()
+                inbox.notes.clear()
         self._receiver.clear()
 
     # -- under the lock, for the slots and inboxes too -------------------------------------------------------------
@@ -226,7 +267,7 @@ class MemoryChannelLayer(BaseChannelLayer):
                 self._put_group(envelope, touched)
             elif "!" not in _addressee(envelope):
                 self._put_normal(envelope, refused, touched)
-            elif _waits_behind(envelope, crowded) or not self._put_inbox(envelope):
+            elif _waits_behind(envelope, crowded) or not self._put_inbox(envelope, refused):
                 crowded.append(envelope)
         if touched:
             self.wake_takers(touched)
@@ -243,7 +284,7 @@ class MemoryChannelLayer(BaseChannelLayer):
             self.losses.raised("channel full")
             refused.append(Refused(envelope, error))
 
-    def _put_inbox(self, envelope: Envelope) -> bool:
+    def _put_inbox(self, envelope: Envelope, refused: list[Refused]) -> bool:
         """Put an entry into the inbox it leads to; ``False`` if a direct send must wait for room."""
         inbox = self.inboxes.get(names.inbox_of(_addressee(envelope)) or "")
         if inbox is None:
@@ -252,7 +293,20 @@ class MemoryChannelLayer(BaseChannelLayer):
             return False
         if envelope.kind == JOIN:
             self.groups.setdefault(envelope.target, {})[inbox.name] = envelope.time
-        inbox.put(envelope)
+        if envelope.session is not None and not self._keep(envelope, inbox, refused):
+            return True
+        inbox.put(envelope if envelope.kind != NOTE else announced(envelope))
+        return True
+
+    def _keep(self, envelope: Envelope, inbox: MemoryInbox, refused: list[Refused]) -> bool:
+        """Keep what comes with an entry; return whether the entry is still of use."""
+        name, session = note_name(envelope), envelope.session
+        if name is None or session is None or inbox.keep(envelope.target, name, session):
+            return True
+        if envelope.kind == NOTE:
+            refused.append(Refused(envelope, outdated(envelope)))
+            return False
+        self.count_outdated(envelope)
         return True
 
     def _put_group(self, envelope: Envelope, touched: set[str]) -> None:
@@ -301,10 +355,10 @@ class MemoryChannelLayer(BaseChannelLayer):
 
     def _write_crowded(self, envelopes: Sequence[Envelope]) -> list[Refused]:
         """Send messages for full inboxes one by one, each as soon as there is room."""
-        refused = []
+        refused: list[Refused] = []
         deadline = time.monotonic() + self.send_timeout
         for envelope in envelopes:
-            error = self._put_patiently(envelope, deadline)
+            error = self._put_patiently(envelope, deadline, refused)
             if error is not None:
                 self.losses.raised("inbox full")
                 refused.append(Refused(envelope, error))
@@ -312,10 +366,10 @@ class MemoryChannelLayer(BaseChannelLayer):
                     self.write([done(envelope.target, envelope.token, session=envelope.session)])
         return refused
 
-    def _put_patiently(self, envelope: Envelope, deadline: float) -> ChannelFull | None:
+    def _put_patiently(self, envelope: Envelope, deadline: float, refused: list[Refused]) -> ChannelFull | None:
         while True:
             with self.lock:
-                if self._put_inbox(envelope):
+                if self._put_inbox(envelope, refused):
                     return None
                 inbox = self.inboxes[names.inbox_of(envelope.target) or ""]
                 patience = deadline - time.monotonic()

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -19,6 +20,7 @@ import msgspec
 from channel_layers.envelope import GAP, JOIN, LEAVE, Envelope, read_piece
 from channel_layers.exceptions import LayerDeclined, LayerUnavailable
 from channel_layers.inbox import VACANCY, Delivery, Inbox
+from channel_layers.notes import HANDSHAKE, SESSION
 from channel_layers.redis import entries
 from channel_layers.redis.body import closing_commands
 from channel_layers.redis.census import ASK, answering
@@ -27,8 +29,8 @@ from channel_layers.redis.exchange import Conversation, Exchange, Request, run
 from channel_layers.redis.link import Link
 from channel_layers.redis.loop_connection import LoopConnection
 from channel_layers.redis.protocol import Argument, pack
-from channel_layers.redis.scripts import OPEN, REGISTER, TRIM, UNREGISTER
-from channel_layers.redis.writer import ROOM_LIFETIME
+from channel_layers.redis.scripts import APPEND, OPEN, REGISTER, TRIM, UNREGISTER
+from channel_layers.redis.writer import ROOM_LIFETIME, append_keys, note_arguments, note_field
 
 if TYPE_CHECKING:
     from channel_layers.redis.layer import RedisChannelLayer
@@ -43,6 +45,8 @@ SETTLED: Final = VACANCY - 1.0
 registration can be this process's own, made a moment after the group became vacant."""
 READ_SIZE: Final = 128
 """Entries of one read."""
+NOTES_SIZE: Final = 100
+"""Notes that one command keeps or drops: it holds up everybody else meanwhile."""
 BEGINNING: Final = "0-0"
 
 
@@ -68,7 +72,8 @@ class RedisInbox(Inbox):
 
     def opening(self, *, leaves_mark: bool = False) -> bytes:
         """Return the command that makes sure of the inbox; its reader finds a mark if it had to be made again."""
-        return OPEN.call([self._stream], entries.following(self._last), LIFETIME, int(leaves_mark))
+        keys = [self._stream, self._layer.keys.notes(self.name)]
+        return OPEN.call(keys, entries.following(self._last), LIFETIME, int(leaves_mark))
 
     def beat(self) -> None:
         """Let the inbox live on, and withdraw groups that have had no member here for a while."""
@@ -89,7 +94,8 @@ class RedisInbox(Inbox):
         """Withdraw the inbox: messages for it are discarded from now on."""
         keys = self._layer.keys
         groups = [pack("HDEL", keys.group(group), self.name) for group in (*self._members, *self._vacant)]
-        own = [self._stream, keys.gaps(self.name), keys.waiting(self.name), keys.room(self.name), *self._long]
+        beside = [make(self.name) for make in (keys.gaps, keys.waiting, keys.room, keys.notes)]
+        own = [self._stream, *beside, *self._long]
         self._layer.say_if_possible([*groups, pack("UNLINK", *own)])
         self._layer.inbox_closed(self)
         self._reading = None
@@ -247,6 +253,22 @@ class RedisInbox(Inbox):
     def _withdraw(self, group: str, since: float) -> None:
         self._withdrawals.append((group, since))
 
+    def _drop_notes(self, channels: Sequence[str]) -> None:
+        fields = [note_field(channel, name) for channel in channels for name in (SESSION, HANDSHAKE)]
+        key = self._layer.keys.notes(self.name)
+        self._post([pack("HDEL", key, *fields[i : i + NOTES_SIZE]) for i in range(0, len(fields), NOTES_SIZE)])
+
+    def _keep_sessions(self, sessions: Mapping[str, bytes]) -> None:
+        self._due += self._keeping(sessions)
+
+    def _keeping(self, sessions: Mapping[str, bytes]) -> Iterator[bytes]:
+        """Yield the commands that keep ``sessions``, where nothing newer is kept."""
+        keys = append_keys(self.name, self._layer.keys, has_notes=True)
+        kept = [(channel, session) for channel, session in sessions.items() if session]
+        for i in range(0, len(kept), NOTES_SIZE):
+            notes = [note_arguments(channel, SESSION, session) for channel, session in kept[i : i + NOTES_SIZE]]
+            yield APPEND.call(keys, self._layer.inbox_capacity, ROOM_LIFETIME, *chain.from_iterable(notes))
+
     def _unregistration(self, group: str) -> bytes:
         # By the age of the registration on the server's clock: that of this machine may be another.
         return UNREGISTER.call([self._layer.keys.group(group)], self.name, "", SETTLED)
@@ -273,7 +295,8 @@ class RedisInbox(Inbox):
             self._last = self._trimmed = BEGINNING
         self._run = link.run
         keys = self._layer.keys
-        return [self.opening(), *(REGISTER.call([keys.group(group)], self.name) for group in self._members)]
+        groups = (REGISTER.call([keys.group(group)], self.name) for group in self._members)
+        return [self.opening(), *groups, *self._keeping(self._sessions)]
 
     def _lent(self) -> Connection:
         if self._connection is None:

@@ -58,9 +58,18 @@ class Keys:
         """String: an entry too long to be in the stream itself."""
         return f"{self.stream(inbox)}entry:{key}"
 
+    def notes(self, inbox: str) -> str:
+        """Hash: name and key of a connection of ``inbox`` -> what is kept of it."""
+        return self.stream(inbox) + "notes"
+
     def body(self, channel: str) -> str:
         """List: how many bytes of a body were fetched, one token for each piece."""
         return f"{self.prefix}{{body:{channel}}}"
+
+    def turns(self, channel: str) -> tuple[str, str, str]:
+        """Hash: whose turn it is among the messages of a connection; and what is held: its orders, its messages."""
+        state = f"{self.prefix}{{turns:{channel}}}"
+        return state, state + "orders", state + "messages"
 
     def group(self, group: str) -> str:
         """Hash: queues and inboxes that ``group`` reaches -> when that was last registered."""

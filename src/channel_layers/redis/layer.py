@@ -8,10 +8,10 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from itertools import count
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from weakref import WeakSet
 
-from channel_layers import names
+from channel_layers import names, notes, turns
 from channel_layers.base import BaseChannelLayer, Written
 from channel_layers.envelope import Envelope, Piece
 from channel_layers.exceptions import LayerUnavailable
@@ -31,9 +31,11 @@ from channel_layers.redis.keys import Keys
 from channel_layers.redis.link import Link
 from channel_layers.redis.protocol import Replies, pack
 from channel_layers.redis.slot import RedisSlot
-from channel_layers.redis.writer import Writer
+from channel_layers.redis.turns import turning
+from channel_layers.redis.writer import Writer, note_field
 from channel_layers.registry import Announcement
 from channel_layers.slot import Refused
+from channel_layers.turns import Outcome, Step
 
 logger = logging.getLogger("channel_layers")
 
@@ -61,6 +63,8 @@ class RedisChannelLayer(BaseChannelLayer):
     Verbs raise :exc:`~channel_layers.exceptions.LayerUnavailable` when the server cannot be reached or its answer is
     lost. Nothing is sent twice: what was sent when the connection broke may have arrived.
     """
+
+    extensions: ClassVar[list[str]] = [*BaseChannelLayer.extensions, notes.EXTENSION, turns.EXTENSION]
 
     def __init__(
         self,
@@ -139,6 +143,22 @@ class RedisChannelLayer(BaseChannelLayer):
     async def aclose_body(self, channel: str, unread: Sequence[Piece] = ()) -> None:
         """As :meth:`close_body`."""
         await self.connections.arun(body.closing(channel, unread, self))
+
+    def read_note(self, channel: str, name: str) -> bytes | None:
+        """Return what is kept of a connection under ``name``."""
+        return self.connections.run(self._reading_note(channel, name))
+
+    async def aread_note(self, channel: str, name: str) -> bytes | None:
+        """As :meth:`read_note`."""
+        return await self.connections.arun(self._reading_note(channel, name))
+
+    def turn(self, step: Step) -> Outcome:
+        """Do one step in the order of a connection's messages."""
+        return self.connections.run(turning(step, self))
+
+    async def aturn(self, step: Step) -> Outcome:
+        """As :meth:`turn`."""
+        return await self.connections.arun(turning(step, self))
 
     def group_channels(self, group: str) -> list[str]:
         """Return the members of ``group``, asked of the processes that hold them."""
@@ -248,6 +268,12 @@ class RedisChannelLayer(BaseChannelLayer):
         """Forget ``inbox``."""
         super().inbox_closed(inbox)
         self.local_inboxes.pop(inbox.name, None)
+
+    def _reading_note(self, channel: str, name: str) -> Exchange[bytes | None]:
+        inbox = names.inbox_of(names.check_reply_channel(channel)) or ""
+        (found,) = yield Request([pack("HGET", self.keys.notes(inbox), note_field(channel, name))])
+        assert found is None or isinstance(found, bytes)
+        return found
 
     def _welcome(self, link: Link) -> list[bytes]:
         """Return what a new link begins with: an event is not sent before there is an inbox for its answer."""

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import structs
 
-from channel_layers.envelope import DONE, EVENT, GROUP, JOIN, LEAVE, MESSAGE, PIECE, Envelope
+from channel_layers.envelope import DONE, EVENT, GROUP, JOIN, LEAVE, MESSAGE, NOTE, PIECE, Envelope
 from channel_layers.names import inbox_of
 from channel_layers.redis.keys import Keys
 from channel_layers.redis.protocol import pack
@@ -17,6 +17,7 @@ ALWAYS: Final = "a"
 JOINING: Final = "j"
 GROUPED: Final = "g"
 DIRECT: Final = "m"
+NOTED: Final = "o"
 
 MAX_PARCEL_SIZE: Final = 64 * 1024
 """Bytes of content that travel as one entry; a longer message is one of its own."""
@@ -44,6 +45,8 @@ class Parcel:
         """Add ``envelope`` if it may share the fate of those that are here; return whether it was added."""
         size = self.size + len(envelope.content)
         if group != self.group or size > MAX_PARCEL_SIZE or (group and not letter == self.letter == GROUPED):
+            return False
+        if letter == NOTED or self.letter == NOTED:
             return False
         if letter == DIRECT:
             self.letter = DIRECT
@@ -102,6 +105,8 @@ def batched(envelopes: Sequence[Envelope], answers: Mapping[int, object]) -> Bat
             inbox = inbox_of(envelope.target)
             letter = ALWAYS if inbox and kind == DONE else DIRECT
             batches.add(inbox or envelope.target, envelope, letter)
+        elif kind == NOTE:
+            batches.add(inbox_of(envelope.target) or "", envelope, NOTED)
         elif kind == GROUP:
             _add_group(batches, envelope, answers.get(id(envelope)))
         elif inbox := inbox_of(envelope.owner):  # a join goes where its member is

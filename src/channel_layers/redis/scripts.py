@@ -42,8 +42,9 @@ APPEND = Script("append")
 TRIM = Script("trim")
 REGISTER = Script("register")
 UNREGISTER = Script("unregister")
+TURN = Script("turn")
 
-ALL = (PUSH, TAKE, RELEASE, PUT_BACK, FIND_LOST, ANNOUNCE, REAP, OPEN, APPEND, TRIM, REGISTER, UNREGISTER)
+ALL = (PUSH, TAKE, RELEASE, PUT_BACK, FIND_LOST, ANNOUNCE, REAP, OPEN, APPEND, TRIM, REGISTER, UNREGISTER, TURN)
 
 
 def load_all() -> list[bytes]:

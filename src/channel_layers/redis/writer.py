@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from channel_layers.base import outdated
 from channel_layers.body import LIFETIME
-from channel_layers.envelope import MESSAGE, Envelope, done
+from channel_layers.envelope import MESSAGE, NOTE, Envelope, announced, done, note_name
 from channel_layers.exceptions import AnswerLost, ChannelFull, LayerUnavailable
 from channel_layers.redis import entries, routing
 from channel_layers.redis.exchange import Exchange, Request
-from channel_layers.redis.protocol import pack
-from channel_layers.redis.routing import ALWAYS, Batches, Parcel
+from channel_layers.redis.keys import Keys
+from channel_layers.redis.protocol import Argument, pack
+from channel_layers.redis.routing import ALWAYS, NOTED, Batches, Parcel
 from channel_layers.redis.scripts import APPEND, PUSH, UNREGISTER
 from channel_layers.slot import Refused
 
@@ -30,6 +32,8 @@ RETRY: Final = 0.05
 """Seconds between two attempts to reach an inbox that a server which has just begun anew does not have yet."""
 ROOM_LIFETIME: Final = 60
 """Seconds after which the tokens of senders that no longer wait are deleted."""
+NOTES_LIFETIME: Final = 60
+"""Seconds that notes outlive the last sign of the process that holds their connections."""
 QUEUE_GRACE: Final = 60
 """Seconds that a queue with one reader outlives its last message, so that what has expired can be counted."""
 
@@ -147,15 +151,21 @@ class Writer:
 
     def _append(self, inbox: str, parcels: Sequence[Parcel]) -> Iterator[bytes]:
         """Yield the command that appends ``parcels``, behind those that store what is too long for a stream."""
-        arguments: list[str | bytes] = []
+        arguments: list[Argument] = []
+        has_notes = False
         for parcel in parcels:
-            data: str | bytes = entries.encode_entry(parcel.envelopes)
+            noted = [envelope for envelope in parcel.envelopes if envelope.session is not None]
+            told = [announced(envelope) for envelope in noted] if parcel.letter == NOTED else parcel.envelopes
+            data: str | bytes = entries.encode_entry(told)
             if len(data) > LONG:
                 parcel.key = parcel.key or self._keys.entry(inbox, os.urandom(8).hex())
                 yield pack("SET", parcel.key, data, "EX", LONG_LIFETIME)
                 data = parcel.key
             arguments += (parcel.letter, "k" if parcel.key else "d", data, parcel.group)
-        keys = [self._keys.stream(inbox), self._keys.gaps(inbox), self._keys.waiting(inbox)]
+            for envelope in noted:
+                has_notes = True
+                arguments += note_arguments(envelope.target, note_name(envelope) or "", envelope.session or b"")
+        keys = append_keys(inbox, self._keys, has_notes)
         yield APPEND.call(keys, self._layer.inbox_capacity, ROOM_LIFETIME, *arguments)
 
     # -- replies ---------------------------------------------------------------------------------------------------
@@ -185,12 +195,23 @@ class Writer:
         if reply == -1:  # that process has ended, and its connections with it
             sent.orphaned.extend((inbox, parcel) for parcel in parcels if parcel.registered)
             return
-        handled, _, _, skipped = reply
+        handled, _, _, skipped, lost = reply
         sent.crowded.extend(Crowded(inbox, parcel) for parcel in parcels[handled:])
         for place in skipped:
             parcel = parcels[place]
             detail = f"group {parcel.group!r} was not sent to inbox {inbox!r}: it is full"
             self._layer.losses.count("inbox full", detail, len(parcel.envelopes))
+        self._read_outdated(parcels, lost, sent)
+
+    def _read_outdated(self, parcels: Sequence[Parcel], lost: Sequence[int], sent: Sent) -> None:
+        """Refuse the notes in the places ``lost``; what a session came with was delivered, so that is only counted."""
+        noted = [e for parcel in parcels for e in parcel.envelopes if e.session is not None] if lost else []
+        for envelope in (noted[place] for place in lost):
+            if envelope.kind == NOTE:
+                sent.refused.append(Refused(envelope, outdated(envelope)))
+            else:
+                self._layer.count_outdated(envelope)
+        self._layer.losses.report()
 
     def _unregister(self, sent: Sent) -> Exchange[None]:
         yield Request(
@@ -227,7 +248,7 @@ class Writer:
                 yield Request([pack("BLPOP", self._keys.room(inbox), RETRY)], RETRY)
                 continue
             if patience <= 0:
-                _, depth, age, _ = reply
+                _, depth, age, *_ = reply
                 setting = "inbox_capacity in CONFIG"
                 return ChannelFull(inbox, depth, self._layer.inbox_capacity, max(float(age), 0.0), setting)
             yield Request([pack("BLPOP", self._keys.room(inbox), max(patience, 0.001))], patience)
@@ -246,3 +267,19 @@ class Writer:
             if envelope.token:
                 rest.add(inbox, done(envelope.target, envelope.token, session=envelope.session), ALWAYS)
         yield from self._send(rest, sent)
+
+
+def append_keys(inbox: str, keys: Keys, has_notes: bool) -> list[str]:
+    """Return the keys that a write to ``inbox`` touches."""
+    own = [keys.stream(inbox), keys.gaps(inbox), keys.waiting(inbox)]
+    return [*own, keys.notes(inbox)] if has_notes else own
+
+
+def note_arguments(channel: str, name: str, note: bytes) -> tuple[Argument, ...]:
+    """Return what tells a write to keep ``note`` of a connection."""
+    return ("n", note_field(channel, name), note, NOTES_LIFETIME)
+
+
+def note_field(channel: str, name: str) -> str:
+    """Return where the notes of an inbox have that of ``channel`` under ``name``."""
+    return f"{name} {channel}"

@@ -11,12 +11,12 @@ from django.core.checks import register
 from django.core.management import get_commands
 from django.utils.module_loading import autodiscover_modules
 
-from channels import checks
+from channels import checks, logins
 from channels.binding.registry import bindings
 
 
 class ChannelsConfig(AppConfig):
-    """Registers the system checks and the bindings, and takes over ``runserver``."""
+    """Registers checks and bindings, takes over ``runserver``, and closes sockets whose login ends."""
 
     name = "channels"
     verbose_name = "Channels"
@@ -29,6 +29,7 @@ class ChannelsConfig(AppConfig):
         register(checks.check_installation)
         register(checks.check_deployment, deploy=True)
         take_over_runserver()
+        logins.listen()
         autodiscover_modules("bindings")  # of each app, as the admin does: sends come from processes without routing
         bindings.register_all()
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from channel_layers import codec
-from channel_layers.envelope import GROUP, MESSAGE, Done, Envelope, done, read_done
+from channel_layers.envelope import GROUP, MESSAGE, NOTE, Done, Envelope, done, read_done
 from channels.message import LaneState, Message
 from channels.pending import Pending
 from channels.postponed import DELAY, MAX_DELAY, Postponed
@@ -29,6 +29,9 @@ class Connection(Protocol):
 
     def settle(self, token: int, done: Done, session: bytes | None) -> None:
         """The event ``token`` is done."""
+
+    def keep(self, session: bytes) -> None:
+        """A message that came another way has changed the session of the connection."""
 
 
 class Bench:
@@ -124,6 +127,8 @@ class Bench:
         if connection is not None:
             if envelope.kind in (MESSAGE, GROUP):
                 connection.deliver(envelope)
+            elif envelope.kind == NOTE and envelope.session is not None:
+                connection.keep(envelope.session)
             if envelope.token:
                 connection.settle(envelope.token, read_done(envelope), envelope.session)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http.cookies import SimpleCookie
 from typing import Any, Final
 
@@ -43,6 +43,14 @@ class Browser(ClientMixin):
     def get_cookies(self) -> dict[str, str]:
         """Return the cookies."""
         return {key: morsel.value for key, morsel in self.cookies.items()}
+
+    def _take_headers(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Keep the cookies that a response sets, and let go of those that it deletes."""
+        for name, value in headers:
+            if name.lower() == b"set-cookie":
+                self.cookies.load(value.decode("latin-1"))
+        for key in [key for key, morsel in self.cookies.items() if str(morsel["max-age"]) == "0"]:
+            del self.cookies[key]
 
     def set_header(self, key: str, value: str) -> None:
         """Set a header of the handshake; raise :exc:`ValueError` for ``Cookie``."""

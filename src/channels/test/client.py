@@ -122,6 +122,10 @@ class Client:
             self._bench.hold(again)
         self._post()
 
+    def keep(self, session: bytes) -> None:
+        """The next events carry the session that a consumer of another channel has left."""
+        self._lane_for("").keep(session)
+
     def _lane_for(self, event: str) -> Lane:
         """Return the lane, opened for the protocol of ``event`` if there is none yet."""
         if self._lane is None:

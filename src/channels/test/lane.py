@@ -7,6 +7,7 @@ from typing import Any
 
 from channel_layers import codec
 from channel_layers.envelope import AGAIN, EVENT, Done, Envelope, next_attempt
+from channel_layers.notes import replaces
 
 
 class Lane:
@@ -36,11 +37,17 @@ class Lane:
         envelope.session = self.session
         return envelope
 
+    def keep(self, session: bytes) -> None:
+        """Let the next events carry ``session``, unless they already carry a newer one."""
+        if replaces(session, self.session):
+            self.session = session
+
     def settle(self, token: int, done: Done, session: bytes | None) -> Envelope | None:
         """End the event under way; return its next attempt if its consumer wants it again, which then is under way."""
         envelope = self.under_way
         if envelope is None or envelope.token != token:
             return None
-        self.session = session if session is not None else self.session
+        if session is not None:
+            self.keep(session)
         self.under_way = next_attempt(envelope, session=self.session) if done.outcome == AGAIN else None
         return self.under_way

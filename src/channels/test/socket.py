@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +13,8 @@ from channel_layers.envelope import AGAIN, GROUP, Done, Envelope
 from channel_layers.exceptions import InvalidContent
 from channel_layers.messages import WEBSOCKET_KIND, check_reply_of_kind
 from channel_layers.names import inbox_kind, inbox_of
+from channel_layers.notes import SESSION
+from channel_layers.opening import only_adds_headers
 from channels.lane_session import ChannelSession
 from channels.layers import DEFAULT_CHANNEL_LAYER
 from channels.message import LaneState
@@ -60,7 +62,11 @@ class Socket(Client):
         if envelope.kind == GROUP and inbox_kind(self.reply_channel) == WEBSOCKET_KIND:
             _check_group_message(envelope, content)
         opening = self._opening
-        if opening is not None and not opening.is_decided:
+        if envelope.kind != GROUP:
+            self._take_headers(content.get("headers") or ())
+        if opening is not None and not opening.is_decided and only_adds_headers(content):
+            self._stage.sent.see(envelope)
+        elif opening is not None and not opening.is_decided:
             opening.hear(content, envelope.kind == GROUP)
             # What lets the socket in goes out first, and then what has waited for it.
             keep = self._received.appendleft if opening.accepted is content else self._received.append
@@ -79,6 +85,9 @@ class Socket(Client):
         if is_connect and opening is not None and not opening.is_decided:
             opening.end(done.outcome)
             self._act_on(opening)
+
+    def _take_headers(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """The response to the handshake has ``headers``; a browser heeds those that set cookies."""
 
     @property
     def _accepted(self) -> Mapping[str, Any] | None:
@@ -141,6 +150,8 @@ class Socket(Client):
         session.update(dict(data))
         session.save()
         self._lane_for(CONNECT).session = state.session
+        if state.session is not None:
+            self.channel_layer.keep_note(self.reply_channel, SESSION, state.session)
 
 
 def _check_group_message(envelope: Envelope, content: dict[str, Any]) -> None:

@@ -22,21 +22,21 @@ def test_events_leave_one_after_another(lane: Lane) -> None:
     assert first is not None
     assert (first.target, codec.decode(first.content)) == ("a", {"n": 1, "reply_channel": "websocket.send.tests!1"})
     assert lane.take() is None
-    assert lane.settle(first.token, Done(), b"session") is None
+    assert lane.settle(first.token, Done(), b"1:session") is None
     second = lane.take()
     assert second is not None
-    assert (second.target, second.session) == ("b", b"session")
+    assert (second.target, second.session) == ("b", b"1:session")
     lane.settle(second.token, Done(), None)
-    assert (lane.take(), lane.session) == (None, b"session")
+    assert (lane.take(), lane.session) == (None, b"1:session")
 
 
 def test_event_that_is_wanted_again_stays_at_the_head(lane: Lane) -> None:
     """Its next attempt is given back, and nothing passes it."""
     first = lane.take()
     assert first is not None
-    again = lane.settle(first.token, Done(AGAIN), b"session")
+    again = lane.settle(first.token, Done(AGAIN), b"1:session")
     assert again is not None
-    assert (again.attempt, again.content, again.session) == (1, first.content, b"session")
+    assert (again.attempt, again.content, again.session) == (1, first.content, b"1:session")
     assert lane.take() is None
 
 

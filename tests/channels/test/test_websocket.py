@@ -11,7 +11,7 @@ from django.test import override_settings
 from channels import Channel, Group, route
 from channels.exceptions import DenyConnection, ResponseLater
 from channels.message import Message
-from channels.sessions import enforce_ordering
+from channels.sessions import channel_session, enforce_ordering
 from channels.test import HandshakeRefused, HttpClient, Stage, WSClient, apply_routes
 
 CONNECT, RECEIVE, DISCONNECT = "websocket.connect", "websocket.receive", "websocket.disconnect"
@@ -450,3 +450,54 @@ def test_old_name(stage: Stage) -> None:
         client.send_json({"a": 1})
         assert client.receive_json() == {"a": 1}
         assert repr(client) == "<HttpClient at /chat/>"
+
+
+def test_cookies_of_the_handshake_are_the_browsers(client: WSClient) -> None:
+    """What a connect consumer sets is in the browser's jar, and what it deletes is not; neither is a message."""
+    client.set_cookie("old", "1")
+
+    def consumer(message: Message) -> None:
+        message.set_cookie("theme", "dark", samesite="Lax")
+        message.delete_cookie("old")
+
+    with apply_routes([route(CONNECT, consumer)]):
+        client.connect("/chat/")
+    assert client.get_cookies() == {"theme": "dark"}
+    assert client.receive() is None
+
+
+def test_a_consumer_of_another_channel_changes_the_session(client: WSClient, stage: Stage) -> None:
+    """By the copy beside the queue: it begins as the client's, and what is changed there comes with the next event."""
+
+    @channel_session
+    def work(message: Message) -> None:
+        message.channel_session["seen"] = [*message.channel_session.get("seen", []), "work"]
+
+    @channel_session
+    def receive(message: Message) -> None:
+        message.channel_session.setdefault("seen", ["receive"])
+        Channel("work").send({"reply_channel": message["reply_channel"]})
+
+    with apply_routes([route(CONNECT, nothing), route(RECEIVE, receive), route("work", work)]):
+        client.connect("/")
+        client.send_text("one")
+        client.send_text("two")
+    assert client.channel_session["seen"] == ["receive", "work", "work"]
+
+
+def test_a_session_that_a_test_begins_is_known_elsewhere(client: WSClient, cached: None) -> None:
+    """A client whose first event is no connect has its session beside the queue, too."""
+    client.session["color"] = "red"
+    client.session.save()
+    client.set_cookie("sessionid", client.session.session_key or "")
+    found: list[Any] = []
+
+    @channel_session
+    def work(message: Message) -> None:
+        found.append(message.channel_session.get("color"))
+
+    with apply_routes([route(RECEIVE, nothing), route("work", work)]):
+        client.send_and_consume(RECEIVE, text="x")
+        Channel("work").send({"reply_channel": client.reply_channel})
+        client.consume("work")
+    assert found == ["red"]
