@@ -63,11 +63,13 @@ class WsgiToAsgiAdapter:
         self._thread: _ServerThread | None = None
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Generator[bytes]:
-        """Answer a request as PEP 3333 says. The response is cut by an exception where its worker's was."""
+        """Answer a request as PEP 3333 says.
+
+        The response is cut by an exception where its worker's was; :exc:`ConnectionAbortedError` is raised for a client
+        that has left within its body.
+        """
         with closing(self._server().connect(_source_of(environ))) as client:
-            with suppress(BrokenPipeError, ConnectionResetError):  # it was answered before all of it was sent
-                for data in _request_of(environ):
-                    client.sendall(data)
+            _send(client, _request_of(environ))
             with HTTPResponse(client, method=environ["REQUEST_METHOD"]) as response:
                 response.begin()
                 headers = [pair for pair in response.getheaders() if pair[0].lower() not in OF_THIS_HOP]
@@ -145,6 +147,15 @@ def _source_of(environ: Environ) -> Source:
     return Source(client, server, environ["wsgi.url_scheme"] == "https", root_path=script_name or None)
 
 
+def _send(client: socket.socket, request: Iterable[bytes]) -> None:
+    """Send all of a request, unless it is answered before."""
+    for data in request:
+        try:
+            client.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            return
+
+
 def _request_of(environ: Environ) -> Iterator[bytes]:
     """Yield a request as it is sent: with a body of the length that it says, or in chunks if there is one without."""
     length, stream = environ.get("CONTENT_LENGTH") or "", environ["wsgi.input"]
@@ -165,6 +176,8 @@ def _counted(stream: Any, left: int) -> Iterator[bytes]:
     while left and (data := stream.read(min(left, PIECE_SIZE))):
         left -= len(data)
         yield data
+    if left:
+        raise ConnectionAbortedError(f"the client has left, {left} bytes before the end of its body")
 
 
 def _head_of(environ: Environ, framing: str) -> bytes:

@@ -178,6 +178,18 @@ def test_a_client_that_leaves_is_noticed(site: Site) -> None:
     until(lambda: not site.layer.group_channels("all"))
 
 
+def test_a_client_that_leaves_within_its_body_is_noticed(site: Site) -> None:
+    """By whoever reads it, and by the WSGI server."""
+    answer = site.ask(REQUEST_METHOD="POST", CONTENT_LENGTH="300000", wsgi_input=io.BytesIO(bytes(200_000)))
+    content = site.taken()
+    with pytest.raises(ConnectionAbortedError, match="100000 bytes before the end"):
+        answer.result(PATIENCE)
+    _, chunk = site.layer.receive([content["body_channel"]], block=True, timeout=PATIENCE)
+    while chunk is not None and not chunk.get("closed"):
+        _, chunk = site.layer.receive([content["body_channel"]], block=True, timeout=PATIENCE)
+    assert chunk == {"closed": True}
+
+
 @pytest.mark.parametrize("headers", [[], [(b"Content-Length", b"10")]], ids=["chunks", "length"])
 def test_a_response_that_breaks_off_is_no_whole_one(site: Site, headers: list[tuple[bytes, bytes]]) -> None:
     """An exception tells the WSGI server, which cuts the connection."""
