@@ -13,7 +13,7 @@ from django.http.response import HttpResponseBase
 from django.test import RequestFactory, override_settings
 from django.urls import path
 from django.utils.safestring import mark_safe
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channels import Group, route
@@ -86,6 +86,7 @@ def test_a_field_is_one_line(field: str, text: str) -> None:
         event("x", **{field: text})
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_arrives(text: str) -> None:
     """As the standard puts it together again, line by line; only the kinds of line breaks become one."""

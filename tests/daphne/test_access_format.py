@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daphne.access import CLOSE, OPEN, REFUSED, REQUEST, Access
@@ -152,6 +152,7 @@ def test_sockets_are_lines_of_the_same_form(event: str, line: str, status: str) 
         assert (fields[4], fields[5], fields[-1]) == (line, status, REQUEST_ID)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20), st.binary(max_size=20).filter(lambda value: not set(value) & {*range(9), *range(10, 32)}))
 def test_nothing_a_client_sends_changes_the_form_of_a_line(path: str, agent: bytes) -> None:
     """Whatever is in its path or its headers, each format has one line, and its fields are where they belong."""

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daphne.config import Config
@@ -265,6 +265,7 @@ NEAR = st.lists(
 ).map(b"".join)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(READABLE), st.one_of(ANYTHING, NEAR))
 def test_whatever_a_client_has_written_what_the_proxy_appends_counts(name: str, value: bytes) -> None:
     """Or the request is refused; nobody else's address is ever taken for the client's."""
