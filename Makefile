@@ -7,7 +7,7 @@ ARGS ?=
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help autobahn chat deploy multichat liveblog todo letters test bench coverage lint format types client instructions performance profiles docs matrix dev clean
+.PHONY: help autobahn chat deploy multichat liveblog todo letters wall test bench coverage lint format types client instructions performance profiles docs matrix fuzz dev clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -29,6 +29,9 @@ letters: ## rooms for those who have logged in: by the first letter of the name,
 
 deploy: ## new code for the example chat: its workers restart, its sockets stay
 	@$(PYTHON) scripts/deploy.py
+
+wall: ## notes on a wall, by server-sent events
+	@$(PYTHON) scripts/example.py wall
 
 test: ## the tests (a part of them: ARGS="tests/daphne -x")
 	@$(PYTHON) scripts/test.py $(ARGS)
@@ -70,6 +73,10 @@ instructions: dev ## instructions of hot paths, by valgrind, against the baselin
 
 autobahn: dev ## the Autobahn suite through Redis and a worker (a part: ARGS="6.*", at once: ARGS="-j 2")
 	@$(BIN)/python -m compliance.autobahn $(ARGS)
+
+fuzz: dev ## bytes into the HTTP parser for a minute, by atheris (ARGS="-max_total_time=600"; where that installs)
+	@$(BIN)/python -m pip install --quiet atheris
+	@$(BIN)/python -m compliance.fuzz $(ARGS)
 
 dev: ## .venv with everything the other commands need
 	@$(PYTHON) scripts/environment.py dev
