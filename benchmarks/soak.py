@@ -2,7 +2,7 @@
 
 A site of processes (Redis, an interface server, workers) has sockets that echo at a steady pace, members of a group
 that hear a numbered stream, guests that come and go, half of them by a reset, and pages by HTTP. Meanwhile the resident
-memory of every process is sampled. In the end the samples are in a file, which ``benchmarks.soak_plot`` draws.
+memory of every process is sampled. In the end the samples are in a file; ``--plot`` draws it.
 
 ``--check`` exits 1 if the memory of a process has drifted, if a message was lost, doubled or out of order, if a socket
 was closed, or if a process had something to complain of. Memory has drifted if the median of the last third is above
@@ -17,15 +17,19 @@ import json
 import platform
 import resource
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from benchmarks import environments
+from benchmarks.process import Process
 from benchmarks.soak_load import Load
-from benchmarks.stack import Process, Stack
+from benchmarks.stack import Stack
 
 SAMPLES = Path("benchmarks/soak.json")
+PLOT = Path("docs/images/soak.svg")
 INTERVAL = 2.0
 """Seconds between two samples."""
 ALLOWED_SHARE = 0.03
@@ -98,6 +102,18 @@ def verdict(memory: Mapping[str, Sequence[float]], faults: Sequence[str]) -> boo
     return is_well
 
 
+def plot(samples: Path) -> int:
+    """Draw ``samples`` by the Python that has matplotlib, which is made if it is not there."""
+    missing = environments.prepare(["plots"])
+    if missing:
+        print(f"no plot: {missing}", file=sys.stderr)
+        return 1
+    script = environments.ROOT / "benchmarks/soak_plot.py"
+    return subprocess.run(
+        [str(environments.python("plots")), str(script), str(samples), str(PLOT)], check=False
+    ).returncode
+
+
 def main() -> int:
     """Run the load, write the samples, print the verdict, return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -105,8 +121,11 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--samples", type=Path, default=SAMPLES, help=f"where the samples go ({SAMPLES})")
+    parser.add_argument("--plot", action="store_true", help=f"draw the samples into {PLOT}, and run no load")
     parser.add_argument("--check", action="store_true", help="exit 1 if anything was lost or memory has drifted")
     options = parser.parse_args()
+    if options.plot:
+        return plot(options.samples)
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     found = asyncio.run(soak(options.minutes, options.workers, options.threads))

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.soak_plot [SAMPLES] [SVG]``: draw what ``benchmarks.soak`` has sampled."""
+"""Draw what ``benchmarks.soak`` has sampled: ``soak_plot.py SAMPLES SVG``, run by a Python with matplotlib."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
-
-from benchmarks.soak import SAMPLES
-
-TARGET = Path("docs/images/soak.svg")
 
 
 def draw(samples: Path, target: Path) -> None:
@@ -37,8 +33,8 @@ def draw(samples: Path, target: Path) -> None:
 def main() -> int:
     """Draw, and say where."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("samples", nargs="?", type=Path, default=SAMPLES)
-    parser.add_argument("target", nargs="?", type=Path, default=TARGET)
+    parser.add_argument("samples", type=Path)
+    parser.add_argument("target", type=Path)
     options = parser.parse_args()
     draw(options.samples, options.target)
     print(f"{options.target} was drawn.")

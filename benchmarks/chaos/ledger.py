@@ -14,7 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.chaos.sockets import PATIENCE, close, connect
-from benchmarks.stack import Process, Stack
+from benchmarks.process import Process
+from benchmarks.stack import Stack
 from channel_layers.exceptions import LayerUnavailable, may_have_arrived
 from channel_layers.redis import RedisChannelLayer
 

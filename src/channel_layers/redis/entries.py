@@ -11,7 +11,7 @@ import msgspec
 from channel_layers.envelope import EVENT, Envelope
 
 _HEAD: Final = struct.Struct(">cd")
-_KEPT: Final = ord("r")
+_KEPT: Final = ord("k")
 _KEPT_HEAD: Final = struct.Struct(">cdBBd")
 """Of a message that is delivered again: a letter, the time, how often it was and how often it may be, when it was first
 taken, which tells it from its like. ``take.lua`` makes it, and other scripts read it."""
@@ -30,21 +30,26 @@ decode_entry = msgspec.msgpack.Decoder(list[Envelope]).decode
 def queue_element(envelope: Envelope) -> bytes:
     """Return what stands in a queue: a letter, the time, the envelope.
 
-    The server sets the time of a message. It leaves an event as it is, so that its sender finds it by its bytes.
+    The server sets the time of a message. It leaves what its sender looks after as it is, an event (``e``) or a request
+    (``r``, a message with an owner), to be found by its bytes.
     """
-    return _HEAD.pack(b"e" if envelope.kind == EVENT else b"m", envelope.time) + _encoder.encode(envelope)
+    return _HEAD.pack(_letter(envelope), envelope.time) + _encoder.encode(envelope)
 
 
 def queue_elements(envelopes: Sequence[Envelope], now: float, run: str) -> list[bytes]:
     """Return the elements of ``envelopes``, which are written at ``now`` in the layer's run ``run``."""
-    event, message, encode = _HEAD.pack(b"e", now), _HEAD.pack(b"m", now), _encoder.encode
+    heads, encode = {letter: _HEAD.pack(letter, now) for letter in (b"e", b"m", b"r")}, _encoder.encode
     elements = []
     for envelope in envelopes:
         envelope.time = now
         if envelope.owner:
             envelope.run = run
-        elements.append((event if envelope.kind == EVENT else message) + encode(envelope))
+        elements.append(heads[_letter(envelope)] + encode(envelope))
     return elements
+
+
+def _letter(envelope: Envelope) -> bytes:
+    return b"e" if envelope.kind == EVENT else b"r" if envelope.owner else b"m"
 
 
 def replacement_of(element: bytes, envelope: Envelope, now: float) -> bytes:
@@ -53,7 +58,7 @@ def replacement_of(element: bytes, envelope: Envelope, now: float) -> bytes:
     if element[0] != _KEPT:
         return queue_element(envelope)
     _, _, _, retries, taken = _KEPT_HEAD.unpack_from(element)
-    return _KEPT_HEAD.pack(b"r", now, min(envelope.redelivered, 255), retries, taken) + _encoder.encode(envelope)
+    return _KEPT_HEAD.pack(b"k", now, min(envelope.redelivered, 255), retries, taken) + _encoder.encode(envelope)
 
 
 def is_kept(element: bytes) -> bool:

@@ -14,7 +14,7 @@ local function orphan(slot, places, sums)
     local elements = redis.call('LRANGE', places[1] .. slot, 0, -1)
     for i = #elements, 1, -1 do
         local element = elements[i]
-        if string.byte(element) ~= 114 then
+        if string.byte(element) ~= 107 then
             sums[1] = sums[1] + 1
         elseif string.byte(element, 10) >= string.byte(element, 11) then
             sums[3] = sums[3] + 1

@@ -6,7 +6,7 @@ if redis.call('LREM', KEYS[1], 1, ARGV[2]) == 0 then return 0 end
 if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('HDEL', KEYS[2], ARGV[1]) end
 local time = redis.call('TIME')
 local element = ARGV[3]
-if string.byte(element) ~= 101 then -- an event is found by its bytes
+if string.byte(element) == 109 or string.byte(element) == 107 then -- others are found by their bytes
     element = string.sub(element, 1, 1) .. struct.pack('>d', time[1] + time[2] / 1000000) .. string.sub(element, 10)
 end
 redis.call('RPUSH', KEYS[3], element)

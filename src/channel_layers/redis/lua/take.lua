@@ -4,7 +4,7 @@
 -- ARGV: 1 the slot, 2 how many claims it knows of, 3 how many to move at most, 4 seconds a message may wait,
 --       then for each channel how many of it to move at most; then, if there is one of which messages are delivered
 --       again, for each channel how often that may be, or -1
--- A message of such a channel does not expire, and gets a head that says how often it may be delivered: a letter r,
+-- A message of such a channel does not expire, and gets a head that says how often it may be delivered: a letter k,
 -- the time, how often it was and how often it may be (a byte each), when it was first taken. Of all such channels
 -- together one message is moved: a run that ends the process is then counted against that one and not several.
 -- Returns {{position of a channel, how many of its messages had expired, ...}, elements}
@@ -18,7 +18,7 @@ local expired, moved, spare = {}, false, 1
 local function unexpired(elements)
     local fresh = {}
     for _, element in ipairs(elements) do
-        if string.byte(element) ~= 109 or struct.unpack('>d', element, 2) >= now - expiry then
+        if string.byte(element) == 101 or string.byte(element) == 107 or struct.unpack('>d', element, 2) >= now - expiry then
             fresh[#fresh + 1] = element
         end
     end
@@ -28,7 +28,7 @@ end
 local function kept(element, retries)
     if string.byte(element) ~= 109 then return element end
     local head = string.sub(element, 2, 9) .. string.char(0, retries) .. struct.pack('>d', now)
-    return 'r' .. head .. string.sub(element, 10)
+    return 'k' .. head .. string.sub(element, 10)
 end
 
 for k = 3, #KEYS, 2 do
