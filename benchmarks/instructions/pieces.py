@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import django
 import msgspec
@@ -27,6 +26,7 @@ from daphne.config import Config  # noqa: E402
 from daphne.http import HttpParser  # noqa: E402
 from daphne.request import Request  # noqa: E402
 from daphne.response import Response  # noqa: E402
+from daphne.source import Source  # noqa: E402
 
 Piece = Callable[[], object]
 
@@ -49,15 +49,7 @@ UPGRADE: Final = (
 )
 
 
-class Transport:
-    """What the messages ask a connection for."""
-
-    def get_extra_info(self, name: str) -> object:
-        """Return an address for those who ask for one."""
-        return ("127.0.0.1", 50000) if name in ("peername", "sockname") else None
-
-
-TRANSPORT: Final = cast("asyncio.BaseTransport", Transport())
+SOURCE: Final = Source(("127.0.0.1", 50000), ("127.0.0.1", 8000))
 
 
 def nothing() -> None:
@@ -103,7 +95,7 @@ def http_in() -> Piece:
     """Parse a request and make its message."""
     parser, data = HttpParser(CONFIG), HEAD + b"\r\n"
     return lambda: [
-        events.http_request(event, "daphne.response.a!b", TRANSPORT, CONFIG)
+        events.http_request(event, "daphne.response.a!b", SOURCE, CONFIG)
         for event in parser.receive_data(data)
         if isinstance(event, Request)
     ]
@@ -121,7 +113,7 @@ def upgrade() -> Piece:
 
     def accept() -> object:
         offer = handshake.read_offer(request)
-        return events.websocket_connect(request, TRANSPORT, CONFIG, offer.subprotocols)
+        return events.websocket_connect(request, SOURCE, CONFIG, offer.subprotocols)
 
     return accept
 
@@ -152,7 +144,7 @@ def command() -> Piece:
 
 def django_request() -> Piece:
     """Make Django's request of a message."""
-    content = events.http_request(_request(HEAD + b"\r\n"), "daphne.response.a!b", TRANSPORT, CONFIG)
+    content = events.http_request(_request(HEAD + b"\r\n"), "daphne.response.a!b", SOURCE, CONFIG)
     return lambda: AsgiRequest(Message(dict(content), "http.request", LAYER))
 
 
