@@ -106,12 +106,11 @@ def plot(samples: Path) -> int:
     """Draw ``samples`` by the Python that has matplotlib, which is made if it is not there."""
     missing = environments.prepare(["plots"])
     if missing:
-        print(f"no plot: {missing}", file=sys.stderr)
+        print(f"nothing is drawn: {missing['plots']}", file=sys.stderr)
         return 1
     script = environments.ROOT / "benchmarks/soak_plot.py"
-    return subprocess.run(
-        [str(environments.python("plots")), str(script), str(samples), str(PLOT)], check=False
-    ).returncode
+    command = [str(environments.python("plots")), str(script), str(samples), str(PLOT)]
+    return subprocess.run(command, check=False).returncode
 
 
 def main() -> int:
