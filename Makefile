@@ -7,7 +7,7 @@ ARGS ?=
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help autobahn chat deploy multichat liveblog todo test bench coverage lint format types client docs matrix dev clean
+.PHONY: help autobahn chat deploy multichat liveblog todo letters test bench coverage lint format types client docs matrix dev clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -23,6 +23,9 @@ liveblog: ## a blog whose readers see each post as it is written
 
 todo: ## a to-do list by data binding
 	@$(PYTHON) scripts/example.py todo
+
+letters: ## rooms for those who have logged in: by the first letter of the name, and for two
+	@$(PYTHON) scripts/example.py letters
 
 deploy: ## new code for the example chat: its workers restart, its sockets stay
 	@$(PYTHON) scripts/deploy.py

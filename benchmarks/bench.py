@@ -79,10 +79,10 @@ def measure_raw(seconds: float) -> float:
     return figures["per_second"]
 
 
-def measure_echo(seconds: float) -> float:
-    """Echoes per second over 100 sockets, checked against the consumer's counter."""
+def measure_echo(seconds: float, path: str = "/echo/") -> float:
+    """Echoes per second over 100 sockets at ``path``, checked against the consumer's counter."""
     with server() as (port, _):
-        figures = client("echo", f"ws://127.0.0.1:{port}/echo/", 100, seconds)
+        figures = client("echo", f"ws://127.0.0.1:{port}{path}", 100, seconds)
         counted = _counts(port)[0]
     print(
         f"  {figures['per_second']:,.0f}/s  p50 {figures['p50_ms']:.2f} ms  p99 {figures['p99_ms']:.2f} ms  "

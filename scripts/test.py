@@ -6,7 +6,6 @@ import sys
 
 import environment
 
-
 WORKERS = ("-n", "auto", "--dist", "loadfile")  # a process for each core; most tests wait for other processes
 
 

@@ -73,7 +73,7 @@ def test_user_is_known_until_logout(guide: Guide) -> None:
             with pytest.raises(ConnectionClosed) as closed:
                 receive(client)
         assert closed.value.rcvd is not None
-        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4001, "logged out")
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4401, "logged out")
 
 
 @pytest.fixture(scope="module")

@@ -274,7 +274,7 @@ def test_test_installs_its_group_and_runs_pytest(checkout: Path) -> None:
     assert take_log(checkout) == [
         "root: -m pip install --quiet --disable-pip-version-check pip>=25.1",
         "root: -m pip install --quiet --disable-pip-version-check --editable . --group test",
-        "root: -m pytest -k some thing",
+        "root: -m pytest -n auto --dist loadfile -k some thing",
     ]
 
 

@@ -170,3 +170,38 @@ def test_fifth_chapter_remembers(read: Read, tab: Page) -> None:
         chapter.to_the_end()
         for tab_of_tea in (one, other):
             expect_said(tab_of_tea, "one lump", "Announcement: tea is ready", "from afar")
+
+
+def log_in(url: str, name: str, tab: Page) -> Page:
+    """Log in as ``name`` on the way to the page at ``url``, and return that."""
+    tab.goto(url)
+    tab.fill("[name=username]", name)
+    tab.fill("[name=password]", "open sesame")
+    tab.get_by_role("button", name="Log in").click()
+    expect(tab.locator("#say")).to_be_visible()
+    return tab
+
+
+def test_sixth_chapter_knows_the_user(read: Read, tab: Page, browser: Browser) -> None:
+    """Who logs in is named, a room of one letter is for those who begin with it, and a logout closes the socket."""
+    chapter = read(6)
+    chapter.shell()
+    with running(chapter.until_served(), "--noreload") as server:
+        anna = log_in(f"{server.url}/rooms/a/", "anna", tab)
+        until_open(anna)
+        with browser.new_context() as context:
+            berta = log_in(f"{server.url}/rooms/a/", "berta", context.new_page())
+            server.wait_for("WS REFUSED /rooms/a/ 403 .*: berta does not begin with a")
+            say("say", "good morning", anna)
+            expect_said(anna, "anna: good morning")
+            expect_said(berta)
+            berta.goto(f"{server.url}/rooms/tea/")
+            until_open(berta)
+            say("say", "tea?", berta)
+            expect_said(berta, "from afar", "berta: tea?")
+        other = enter(f"{server.url}/rooms/tea/", tab)
+        expect_said(other, "from afar", "berta: tea?")
+        paste(chapter.next("browser"), anna)
+        script, expected = chapter.next("browser"), chapter.output()
+        with anna.expect_console_message(lambda message: message.text == expected):
+            paste(script, other)

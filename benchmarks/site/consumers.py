@@ -4,6 +4,7 @@ from collections import Counter
 
 from channels import Group
 from channels.message import Message
+from channels.sessions import channel_session
 
 counters: Counter[str] = Counter()
 
@@ -13,6 +14,19 @@ def echo(message: Message) -> None:
     counters["echo"] += 1
     assert message.reply_channel is not None
     message.reply_channel.send({"text": message.content["text"]})
+
+
+@channel_session
+def remember(message: Message) -> None:
+    """Put what is about 200 bytes as it travels into the session of the connection."""
+    message.channel_session["visitor"] = {"name": "ada", "rooms": ["lobby", "garden"], "since": 1_760_000_000}
+
+
+@channel_session
+def echo_to_visitor(message: Message) -> None:
+    """As :func:`echo`, with a look into the session."""
+    assert message.channel_session["visitor"]["name"] == "ada"
+    echo(message)
 
 
 def join(message: Message, room: str) -> None:

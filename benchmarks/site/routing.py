@@ -1,6 +1,6 @@
 """Routing with path filters, as a project has them."""
 
-from benchmarks.site.consumers import broadcast, echo, join
+from benchmarks.site.consumers import broadcast, echo, echo_to_visitor, join, remember
 from benchmarks.site.trials import ask, hold_gil, publish, work
 from channels import include, route
 from channels.routing import connect_consumer
@@ -22,6 +22,8 @@ trials = [
 channel_routing = [
     route("websocket.connect", connect_consumer, path=r"^/echo/$"),
     route("websocket.receive", echo, path=r"^/echo/$"),
+    route("websocket.connect", remember, path=r"^/session/$"),
+    route("websocket.receive", echo_to_visitor, path=r"^/session/$"),
     include(rooms, path=r"^/rooms"),
     include(trials, path=r"^/trials"),
 ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import msgspec
 
-
-class LaneState(msgspec.Struct, gc=False):
+class LaneState:
     """``session`` is signed bytes, or ``None`` for none; ``changed`` is whether a consumer has changed it."""
 
-    session: bytes | None
-    changed: bool = False
+    __slots__ = ("changed", "session")
+
+    def __init__(self, session: bytes | None) -> None:
+        self.session = session
+        self.changed = False

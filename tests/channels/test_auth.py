@@ -359,3 +359,4 @@ def test_users_of_a_database(database: None) -> None:
         user.set_password("changed")
         user.save()
         assert connection.run(channel_session_user(nothing)).user == AnonymousUser()
+    user.delete()

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -395,3 +396,29 @@ def test_every_change_marks_the_session(change: Callable[[ChannelSession], None]
     opened = session()
     change(opened)
     assert opened.modified
+
+
+class EvalSerializer:
+    """Stores what JSON does not: here, fractions."""
+
+    def dumps(self, data: dict[str, Any]) -> bytes:
+        return repr(data).encode()
+
+    def loads(self, data: bytes) -> Any:
+        return eval(data, {"Fraction": Fraction})
+
+
+def test_what_a_serializer_of_ones_own_stores_comes_back() -> None:
+    """Also values that are more than plain ones; each message has a copy of its own."""
+    with override_settings(SESSION_SERIALIZER=f"{__name__}.EvalSerializer"):
+        signed = saved({"half": Fraction(1, 2), "list": [1]})
+        first, second = session(signed), session(signed)
+        first["list"].append(2)
+        assert dict(second.items()) == {"half": Fraction(1, 2), "list": [1]}
+
+
+def test_messages_share_no_value() -> None:
+    """What one consumer does to a list in the session, without saving it, is nothing to the next."""
+    signed = saved({"list": [1]})
+    session(signed)["list"].append(2)
+    assert session(signed)["list"] == [1]

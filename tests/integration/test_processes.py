@@ -230,12 +230,14 @@ def test_new_code_arrives_in_a_socket_that_stays(shared: tuple[Serve, Path]) -> 
 def test_a_request_whose_worker_is_killed_is_answered(shared: tuple[Serve, Path]) -> None:
     """With 500; the worker is replaced, and the next request is answered as ever."""
     serve, _ = shared
+    since = len(serve.lines)
     with ThreadPoolExecutor() as threads:
         answer = threads.submit(serve.get, "/hold/")
         pid = int(serve.wait_for(r"^holding in (\d+)$")[1])
         os.kill(pid, signal.SIGKILL)
         assert answer.result()[0] == 500
     serve.wait_for(rf"\(process {pid}\) was ended by SIGKILL; another is started now$")
+    serve.wait_for(r"^worker \d: Channels: ", since)
     assert serve.get("/hello/") == (200, "Hello")
 
 

@@ -1,0 +1,1 @@
+"""The project around the rooms: settings, URLs and channel routing."""
