@@ -7,7 +7,7 @@ ARGS ?=
 BIN = .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help autobahn chat deploy multichat liveblog todo letters test bench coverage lint format types client docs matrix dev clean
+.PHONY: help autobahn chat deploy multichat liveblog todo letters wall test bench coverage lint format types client instructions performance profiles docs matrix fuzz dev clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
@@ -29,6 +29,9 @@ letters: ## rooms for those who have logged in: by the first letter of the name,
 
 deploy: ## new code for the example chat: its workers restart, its sockets stay
 	@$(PYTHON) scripts/deploy.py
+
+wall: ## notes on a wall, by server-sent events
+	@$(PYTHON) scripts/example.py wall
 
 test: ## the tests (a part of them: ARGS="tests/daphne -x")
 	@$(PYTHON) scripts/test.py $(ARGS)
@@ -56,11 +59,24 @@ docs: dev ## the documentation, into docs/_build/html; warnings are errors
 matrix: dev ## the tests on every Python found, with every Django supported (the newest pair: ARGS=--newest)
 	@$(BIN)/python scripts/matrix.py $(ARGS)
 
-bench: dev ## figures of this machine (ARGS=--check: exit 1 when a threshold is missed)
+bench: dev ## this project and its rivals, measured: at most 30 minutes (ARGS=--quick: 4, --check: exit 1 if a target is missed)
 	@$(BIN)/python -m benchmarks.bench $(ARGS)
+
+performance: dev ## tables and plots of the last full run, into docs/performance.md
+	@$(BIN)/python -m benchmarks.report $(ARGS)
+
+profiles: dev ## where server and worker spend their time under load, into benchmarks/results/profiles
+	@$(BIN)/python -m benchmarks.profiles $(ARGS)
+
+instructions: dev ## instructions of hot paths, by valgrind, against the baseline (ARGS=--rewrite: make it the baseline)
+	@$(BIN)/python -m benchmarks.instructions $(ARGS)
 
 autobahn: dev ## the Autobahn suite through Redis and a worker (a part: ARGS="6.*", at once: ARGS="-j 2")
 	@$(BIN)/python -m compliance.autobahn $(ARGS)
+
+fuzz: dev ## bytes into the HTTP parser for a minute, by atheris (ARGS="-max_total_time=600"; where that installs)
+	@$(BIN)/python -m pip install --quiet atheris
+	@$(BIN)/python -m compliance.fuzz $(ARGS)
 
 dev: ## .venv with everything the other commands need
 	@$(PYTHON) scripts/environment.py dev

@@ -1,178 +1,147 @@
-"""``python -m benchmarks.bench [--check]``: one process with server, memory layer and worker, put under load.
+"""``make bench``: measure this project and its rivals, in turn, on this machine.
 
-The server has a core of its own, the client another. Every figure is the median of ``--runs`` runs, each with a fresh
-server. Echoes count only if the consumer's own counter agrees. ``--check`` exits 1 when a threshold is missed.
-
-Thresholds are for the machine they were set on. The speed of this one is measured in the same run, by an echo in C
-without an application, pair by pair; where it is slower, rates have to reach the same share of it. Both are printed.
+Without words everything is measured; words choose workloads by the beginning of their name or family, such as "echo" or
+"broadcast-1000". A full run takes at most 30 minutes, a quick one 4, once the rivals are installed. See
+benchmarks/README.md for the method.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import socket
-import statistics
+import datetime
+import resource
+import signal
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
-SERVER_CORE, CLIENT_CORE = 0, 1
-IDLE_SOCKETS = 5000
-REFERENCE_RAW = 108_000
-"""Echoes per second of ``benchmarks.raw`` on the machine of the thresholds; see README.md for how it was derived."""
+from benchmarks import contenders, environments, machine, targets, workloads
+from benchmarks.contenders import Contender
+from benchmarks.environments import HOME, ROOT
+from benchmarks.results import Results
+from benchmarks.schedule import Patience, Schedule
+from benchmarks.workloads import Workload
 
-
-@dataclass(frozen=True)
-class Workload:
-    """What is measured and what it has to reach."""
-
-    name: str
-    unit: str
-    threshold: float
-    at_least: bool
+PATIENCE: Final = 120.0
+"""Seconds that a full run may spend on repeating measurements that were disturbed."""
+MINUTES: Final = 24.0
+"""Minutes after which each workload that is left is measured once."""
 
 
-ECHO = Workload("echo, 100 sockets", "echoes/s", 30_000, at_least=True)
-BROADCAST = Workload("broadcast to 1,000", "deliveries/s", 50_000, at_least=True)
-IDLE = Workload(f"idle socket ({IDLE_SOCKETS:,})", "KiB", 8, at_least=False)
-
-
-@contextmanager
-def server(module: str = "benchmarks.serve") -> Iterator[tuple[int, int]]:
-    """Start a server on its core; yield its port and process id."""
-    port = _free_port()
-    command = [*_pinned(SERVER_CORE), sys.executable, "-m", module, str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            if process.stdout.readline().strip() != "ready":
-                raise SystemExit("the server did not start")
-            yield port, process.pid
-        finally:
-            process.terminate()
-
-
-def client(workload: str, url: str, sockets: int, seconds: float) -> dict[str, float]:
-    """Run the load generator on its core; return its figures."""
-    arguments = [workload, url, "--sockets", str(sockets), "--seconds", str(seconds)]
-    command = [*_pinned(CLIENT_CORE), sys.executable, "-m", "benchmarks.client", *arguments]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=seconds + 60)
-    figures: dict[str, float] = json.loads(done.stdout)
-    if figures["closed"]:
-        raise SystemExit(f"{figures['closed']:.0f} sockets were closed during {workload}")
-    return figures
-
-
-def measure_raw(seconds: float) -> float:
-    """Echoes per second of this machine without any application."""
-    with server("benchmarks.raw") as (port, _):
-        figures = client("echo", f"ws://127.0.0.1:{port}/", 100, seconds)
-    print(f"  raw {figures['per_second']:,.0f}/s  client CPU {figures['client_cpu']:.0%}")
-    return figures["per_second"]
-
-
-def measure_echo(seconds: float, path: str = "/echo/") -> float:
-    """Echoes per second over 100 sockets at ``path``, checked against the consumer's counter."""
-    with server() as (port, _):
-        figures = client("echo", f"ws://127.0.0.1:{port}{path}", 100, seconds)
-        counted = _counts(port)[0]
-    print(
-        f"  {figures['per_second']:,.0f}/s  p50 {figures['p50_ms']:.2f} ms  p99 {figures['p99_ms']:.2f} ms  "
-        f"client CPU {figures['client_cpu']:.0%}"
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    if counted != figures["total"]:
-        raise SystemExit(f"the consumer counted {counted}, the client {figures['total']}")
-    return figures["per_second"]
+    parser.add_argument("words", nargs="*", metavar="workload", help="what to measure (everything)")
+    parser.add_argument("--only", default="", metavar="NAMES", help="contenders, such as ours,uvicorn,node-ws")
+    parser.add_argument("--quick", action="store_true", help="some workloads, short and at most twice")
+    parser.add_argument("--runs", type=int, metavar="N", help="runs of each workload")
+    parser.add_argument("--seconds", type=float, metavar="S", help="length of a window")
+    parser.add_argument("--patience", type=float, metavar="S", help="how long disturbed figures are repeated in all")
+    parser.add_argument("--minutes", type=float, default=MINUTES, metavar="M", help="after these, measure only once")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="where the results go")
+    parser.add_argument("--check", action="store_true", help="exit 1 unless every target was measured and held")
+    parser.add_argument("--list", action="store_true", help="say what would be measured, and for how long")
+    return parser
 
 
-def measure_broadcast(seconds: float) -> float:
-    """Deliveries per second to 1,000 members, none lost."""
-    with server() as (port, _):
-        figures = client("broadcast", f"ws://127.0.0.1:{port}/rooms/one/", 1000, seconds)
-        counted = _counts(port)[1]
-    print(f"  {figures['per_second']:,.0f}/s  lost {figures['lost']:.0f}  client CPU {figures['client_cpu']:.0%}")
-    if figures["lost"] or counted != figures["total"]:
-        raise SystemExit(f"{figures['lost']:.0f} deliveries lost; consumer {counted}, client {figures['total']}")
-    return figures["per_second"]
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, save, print the targets; return the exit status."""
+    parser = make_parser()
+    options = parser.parse_args(arguments)
+    # Ended from outside it has to end what it has started; a shell makes background jobs deaf to SIGINT.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit("interrupted; what was measured is written"))
+    try:
+        chosen = [_changed(each, options) for each in workloads.chosen(options.words, quick=options.quick)]
+        taking_part = select(options.only, quick=options.quick)
+    except ValueError as error:
+        parser.error(str(error))
+    missing = environments.prepare(needed_by(taking_part)) if not options.list else {}
+    for name, why in missing.items():
+        print(f"Left out is what needs {name}: {why}")
+    taking_part = [each for each in taking_part if not set(each.needs) & set(missing)]
+    schedule = Schedule(chosen, taking_part)
+    print(schedule.announcement())
+    if options.list:
+        return 0
+    complete = not (options.words or options.only or options.quick or options.seconds or options.runs)
+    results = _begun(taking_part, missing, quick=options.quick)
+    path = options.output or (
+        targets.RESULTS if complete else HOME / "results" / f"{results.begun.replace(':', '')}.json"
+    )
+    _measure(schedule, results, path, _patience(options))
+    results.complete = complete
+    results.save(path)
+    print(f"\nResults: {path}\n")
+    judged = targets.judge(results)
+    print(targets.table(judged))
+    return 1 if options.check and not all(each.held for each in judged) else 0
 
 
-def measure_idle() -> float:
-    """KiB of resident memory that one idle socket adds to the whole process."""
-    with server() as (port, pid):
-        before = resident(pid)
-        command = [sys.executable, "-m", "benchmarks.client", "idle", f"ws://127.0.0.1:{port}/echo/"]
-        command += ["--sockets", str(IDLE_SOCKETS)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            process.stdout.readline()
-            time.sleep(1)
-            size = (resident(pid) - before) / IDLE_SOCKETS
-            process.communicate("\n", timeout=30)
-    print(f"  {size:.2f} KiB")
-    return size
+def _measure(schedule: Schedule, results: Results, path: Path, patience: Patience) -> None:
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    begun = time.monotonic()
+    for _ in schedule.run(results, machine.Layout.on(machine.available()), patience):
+        results.minutes = (time.monotonic() - begun) / 60
+        results.save(path)
 
 
-def _counts(port: int) -> list[int]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/counts/", timeout=10) as response:
-        return [int(count) for count in response.read().split()]
+def _patience(options: argparse.Namespace) -> Patience:
+    given: float | None = options.patience
+    return Patience(given if given is not None else 0.0 if options.quick else PATIENCE, options.minutes)
 
 
-def resident(pid: int) -> float:
-    """Return the resident memory of a process in KiB."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1024
+def _changed(workload: Workload, options: argparse.Namespace) -> Workload:
+    load = replace(workload.load, seconds=options.seconds) if options.seconds else workload.load
+    return replace(workload, runs=options.runs or workload.runs, load=load)
 
 
-def _pinned(core: int) -> list[str]:
-    return ["taskset", "-c", str(core)] if sys.platform == "linux" and (os.cpu_count() or 1) > 1 else []
+def select(only: str, *, quick: bool) -> list[Contender]:
+    """Return the contenders that are named, or all. Raises :exc:`ValueError` for a name that nobody has."""
+    offered = [each for each in contenders.CONTENDERS if each.quick or not quick]
+    words = [word for word in only.split(",") if word]
+    for word in words:
+        if not any(each.is_called(word) for each in contenders.CONTENDERS):
+            names = ", ".join(each.name for each in contenders.CONTENDERS)
+            raise ValueError(f"nobody is called {word!r}; there are {names}")
+    if not words:
+        return offered
+    return [each for each in contenders.CONTENDERS if any(each.is_called(word) for word in words)]
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+def needed_by(taking_part: Sequence[Contender]) -> list[str]:
+    """Return the environments that these contenders need."""
+    return list(dict.fromkeys(name for each in taking_part for name in each.needs))
 
 
-def main() -> int:
-    """Measure everything, print a table, return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="exit 1 when a threshold is missed")
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=4.0)
-    options = parser.parse_args()
-    print(f"Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} cores")
-    measures: list[tuple[Workload, Callable[[], float]]] = [
-        (ECHO, lambda: measure_echo(options.seconds)),
-        (BROADCAST, lambda: measure_broadcast(options.seconds)),
-        (IDLE, measure_idle),
-    ]
-    held = [_judge(workload, measure, options) for workload, measure in measures]
-    return 1 if options.check and not all(held) else 0
+def _begun(taking_part: Sequence[Contender], missing: dict[str, str], *, quick: bool) -> Results:
+    absent = {name: "" for name in environments.LOOKS if name != "own" and name not in needed_by(taking_part)}
+    return Results(
+        begun=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        quick=quick,
+        commit=_commit(),
+        machine=machine.facts(),
+        versions=environments.versions({**absent, **missing}),
+        settings={each.name: each.settings.replace(str(ROOT), ".") for each in taking_part},
+        left_out=missing,
+    )
 
 
-def _judge(workload: Workload, measure: Callable[[], float], options: argparse.Namespace) -> bool:
-    """Measure ``options.runs`` times, a rate paired with the raw echo each time; print the medians and the verdict."""
-    print(workload.name)
-    values, raws = [], []
-    for _ in range(options.runs):
-        values.append(measure())
-        raws.append(measure_raw(options.seconds) if workload.at_least else REFERENCE_RAW)
-    # The best raw run: one that was disturbed must not make the threshold easier.
-    value, speed = statistics.median(values), min(1.0, max(raws) / REFERENCE_RAW)
-    bound = workload.threshold * speed
-    holds = value >= bound if workload.at_least else value <= workload.threshold
-    print(f"  median {value:,.1f} {workload.unit} ({min(values):,.1f} to {max(values):,.1f})")
-    print(f"  threshold {workload.threshold:,.0f}, machine at {speed:.2f} of its speed: {bound:,.0f}", end="")
-    print(": holds" if holds else ": MISSED")
-    return holds
+def _commit() -> str:
+    """Return the commit of this checkout, with a plus if there is more than was committed; nothing without git."""
+    try:
+        command = ["git", "describe", "--always", "--dirty=+", "--abbrev=12"]
+        said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return said.stdout.strip() if said.returncode == 0 else ""
 
 
 if __name__ == "__main__":

@@ -12,15 +12,16 @@ Measured in the server's own process, which holds the in-memory layer and a work
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from benchmarks.bench import resident, server
+from benchmarks.contenders import BY_NAME
+from benchmarks.deployment import Deployment
+from benchmarks.machine import Layout, available
+from benchmarks.usage import cpu_seconds, resident
 
 SOCKETS = 15_000
 CYCLES = 10_000
@@ -32,6 +33,13 @@ GROWTH = 0.05
 OFFER = "permessage-deflate; client_max_window_bits"
 PER_CLIENT = 10_000
 """Sockets of one load generator: a process may not open many more files everywhere."""
+
+
+@contextmanager
+def server() -> Iterator[tuple[int, int]]:
+    """Start server, memory layer and worker in one process; yield its port and its id."""
+    with Deployment(BY_NAME["ours-memory"], Layout.on(available())) as deployment:
+        yield deployment.ports[0], deployment.roles()["server"][0]
 
 
 @contextmanager
@@ -58,10 +66,10 @@ def measure_idle(sockets: int, seconds: float, offer: str = "") -> tuple[float, 
         before = resident(pid)
         with holding(port, sockets, offer):
             time.sleep(2)
-            size = (resident(pid) - before) / sockets
-            used = cpu(pid)
+            size = (resident(pid) - before) / 1024 / sockets
+            used = cpu_seconds(pid)
             time.sleep(seconds)
-            share = (cpu(pid) - used) / seconds
+            share = (cpu_seconds(pid) - used) / seconds
     return size, share
 
 
@@ -79,12 +87,6 @@ def run_cycles(port: int, cycles: int) -> None:
     command = [sys.executable, "-m", "benchmarks.client", "cycles", f"ws://127.0.0.1:{port}/echo/"]
     subprocess.run([*command, "--sockets", str(cycles)], check=True, stdout=subprocess.DEVNULL)
     time.sleep(1)
-
-
-def cpu(pid: int) -> float:
-    """Return the CPU seconds that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> int:

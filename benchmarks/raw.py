@@ -12,9 +12,9 @@ class Echo(WSListener):
     """Sends back what comes."""
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Echo text, answer a close."""
-        if frame.msg_type == WSMsgType.TEXT:
-            transport.send(WSMsgType.TEXT, frame.get_payload_as_bytes())
+        """Echo a message, answer a close."""
+        if frame.msg_type in (WSMsgType.TEXT, WSMsgType.BINARY):
+            transport.send(frame.msg_type, frame.get_payload_as_bytes())
         elif frame.msg_type == WSMsgType.CLOSE:
             transport.disconnect()
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import socket
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Final
 
 import hiredis
+
+MONITORED: Final = re.compile(rb'^\+?[\d.]+ \[\d+ ([^\]]+)\] "([^"]+)"')
+"""A line of MONITOR (its documentation at redis.io): time, database and who, command; a script is called ``lua``."""
+MARKER: Final = b"end of the window"
 
 
 class RedisClient:
@@ -52,3 +59,28 @@ class RedisClient:
                 raise ConnectionResetError("Redis closed the connection")
             reader.feed(received)
         return reply
+
+
+class Monitor:
+    """Counts the commands that clients send, without those that scripts give; it costs Redis time."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._sock = socket.create_connection(("127.0.0.1", port), 10)
+        self._sock.sendall(hiredis.pack_command(("MONITOR",)))
+        self._sock.recv(5)  # "+OK" and the end of the line
+
+    def sent(self) -> dict[str, int]:
+        """Return how often each command was sent since the monitor was made, and end it."""
+        RedisClient(self._port).ask("ECHO", MARKER.decode())
+        seen = b""
+        with self._sock:
+            while MARKER not in seen:
+                seen += self._sock.recv(1 << 20)
+        return count(seen.splitlines())
+
+
+def count(lines: Iterable[bytes]) -> dict[str, int]:
+    """Return how often each command stands in ``lines`` of MONITOR, unless a script gave it."""
+    found = [match.groups() for line in lines if (match := MONITORED.match(line)) and MARKER not in line]
+    return dict(Counter(name.decode().lower() for who, name in found if who != b"lua"))

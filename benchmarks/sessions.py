@@ -10,8 +10,13 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
+from dataclasses import replace
 
-from benchmarks.bench import measure_echo
+from benchmarks.contenders import BY_NAME
+from benchmarks.deployment import Deployment
+from benchmarks.machine import Layout, available
+from benchmarks.measurement import measure
+from benchmarks.workloads import BY_NAME as WORKLOADS
 
 THRESHOLD = 0.15
 """Part of the echoes per second that reading a session of 200 bytes may cost."""
@@ -21,10 +26,18 @@ PATHS = ("/echo/", "/session/")
 def measure_pair(number: int, seconds: float) -> float:
     """Return which part of the throughput is missing with a session."""
     paths = PATHS if number % 2 == 0 else PATHS[::-1]
-    rates = {path: measure_echo(seconds, path) for path in paths}
+    rates = {path: rate_of(path, seconds) for path in paths}
     cost = 1 - rates["/session/"] / rates["/echo/"]
     print(f"  pair {number + 1}: {rates['/echo/']:,.0f}/s without, {rates['/session/']:,.0f}/s with: {cost:.1%}")
     return cost
+
+
+def rate_of(path: str, seconds: float) -> float:
+    """Return the echoes per second over 100 sockets at ``path``, of a server that was started for them."""
+    workload, layout = WORKLOADS["echo-100"], Layout.on(available())
+    workload = replace(workload, load=replace(workload.load, path=path, seconds=seconds))
+    with Deployment(BY_NAME["ours-memory"], layout) as deployment:
+        return measure(deployment, workload, 0, layout).rate
 
 
 def main() -> int:

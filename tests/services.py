@@ -1,9 +1,12 @@
-"""Programs that some tests need and that Python cannot install: skipped without them, except in CI."""
+"""Programs and limits that some tests need and that Python cannot install: skipped without them."""
 
 from __future__ import annotations
 
 import os
+import resource
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -29,3 +32,14 @@ def missing(reason: str) -> str:
     if os.environ.get("CI"):
         pytest.fail(f"{reason}; CI tests everything, so .ci/run has to provide it", pytrace=False)
     pytest.skip(reason)
+
+
+@contextmanager
+def many_files(number: int) -> Iterator[None]:
+    """Allow so many open files, or skip where the system does not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < number:
+        pytest.skip(f"this needs {number} open files, and {hard} are allowed")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, number), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

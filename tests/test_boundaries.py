@@ -30,7 +30,10 @@ EXCEPTIONS = {
 }
 SUITE = "channel_layers/conformance"
 """Tests that third parties run against a layer of their own."""
-CORES = "backlog broadcast compression frames handshake http lane origin pace request response"
+CORES = (
+    "access access_format answers backlog broadcast compression forwarded frames handshake http lane origin pace "
+    "request response source"
+)
 WITHOUT_IO = {f"daphne/{name}.py" for name in CORES.split()}
 ONLY_HOME = {"httptools": "daphne/http.py"}
 

@@ -144,6 +144,27 @@ def test_request_is_answered_later(guide: Guide) -> None:
         assert (status, json.loads(body)) == (200, {"text": "your turn"})
 
 
+def test_page_is_pushed_to(guide: Guide, browser: Browser) -> None:
+    """A notice appears; one that was made while the server was away is there when the page has come back."""
+    project = guide("server-sent-events").until_served()
+    page = browser.new_page()
+    with running(project, "--noreload") as server:
+        port = server.port
+        notice(project, "before")
+        page.goto(server.url)
+        expect(page.locator("li")).to_have_text(["before"])
+    notice(project, "meanwhile")
+    with running(project, "--noreload", port=port):
+        expect(page.locator("li")).to_have_text(["before", "meanwhile"])
+    page.close()
+
+
+def notice(project: Path, text: str) -> None:
+    """Make a notice in the shell."""
+    typed = f"from chat.models import Notice; Notice.objects.create(text={text!r})"
+    run([*PYTHON, "manage.py", "shell", "--verbosity", "0"], project, typed)
+
+
 def test_class_handles_its_sockets(guide: Guide) -> None:
     """A room counts what each socket has said, and tells all in it."""
     project = guide("class-consumers").until_served()

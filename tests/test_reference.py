@@ -178,7 +178,7 @@ def signatures() -> list[tuple[str, str, str]]:
     """Return module, name and parameters of everything the page about the API lists."""
     found, module = [], ""
     for heading, text in re.findall(r"^##+ (.*?)\n(.*?)(?=^##|\Z)", page("api"), re.DOTALL | re.MULTILINE):
-        named = re.search(r"`(channel[\w.]+)`", heading)
+        named = re.search(r"`((?:channel|daphne)[\w.]+)`", heading)
         module = named[1] if named else module
         found += [(module, *listed) for listed in SIGNATURE.findall(text)]
     return found

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from channels import Group
+from channels import Channel, Group
 from channels.message import Message
 from channels.sessions import channel_session
 
@@ -12,8 +12,9 @@ counters: Counter[str] = Counter()
 def echo(message: Message) -> None:
     """Send back what came."""
     counters["echo"] += 1
+    kind = "text" if "text" in message.content else "bytes"
     assert message.reply_channel is not None
-    message.reply_channel.send({"text": message.content["text"]})
+    message.reply_channel.send({kind: message.content[kind]})
 
 
 @channel_session
@@ -39,3 +40,27 @@ def broadcast(message: Message, room: str) -> None:
     """Send what came to the room."""
     counters["broadcast"] += 1
     Group(f"room-{room}").send({"text": message.content["text"]})
+
+
+def churn(message: Message) -> None:
+    """Join a group, leave it, and send back what came."""
+    assert message.reply_channel is not None
+    group = Group("churn")
+    group.add(message.reply_channel)
+    group.discard(message.reply_channel)
+    message.reply_channel.send({"text": message.content["text"]})
+
+
+def hand_out(message: Message) -> None:
+    """Give as much work to the background as the text says."""
+    assert message.reply_channel is not None
+    count = int(message.content["text"])
+    for number in range(1, count + 1):
+        Channel("background").send({"reply": message.reply_channel.name, "last": number == count})
+
+
+def background(message: Message) -> None:
+    """Do a piece of work, and tell the client when it was the last."""
+    counters["background"] += 1
+    if message.content["last"]:
+        Channel(message.content["reply"]).send({"text": "done"})

@@ -1,6 +1,15 @@
 """Routing with path filters, as a project has them."""
 
-from benchmarks.site.consumers import broadcast, echo, echo_to_visitor, join, remember
+from benchmarks.site.consumers import (
+    background,
+    broadcast,
+    churn,
+    echo,
+    echo_to_visitor,
+    hand_out,
+    join,
+    remember,
+)
 from benchmarks.site.trials import ask, hold_gil, publish, work
 from channels import include, route
 from channels.routing import connect_consumer
@@ -20,10 +29,13 @@ trials = [
 ]
 
 channel_routing = [
-    route("websocket.connect", connect_consumer, path=r"^/echo/$"),
+    route("websocket.connect", connect_consumer, path=r"^/(?:echo|churn|background)/$"),
     route("websocket.receive", echo, path=r"^/echo/$"),
     route("websocket.connect", remember, path=r"^/session/$"),
     route("websocket.receive", echo_to_visitor, path=r"^/session/$"),
     include(rooms, path=r"^/rooms"),
+    route("websocket.receive", churn, path=r"^/churn/$"),
+    route("websocket.receive", hand_out, path=r"^/background/$"),
+    route("background", background),
     include(trials, path=r"^/trials"),
 ]

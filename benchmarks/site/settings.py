@@ -1,4 +1,7 @@
-"""As small as a project can be: what is measured is ours. ``BENCHMARK_LAYER`` names a Redis server; without, memory."""
+"""As small as a project can be: what is measured is ours. ``BENCHMARK_LAYER`` says which layer.
+
+``memory:`` if nothing is said, ``local:`` with a directory, or the address of a Redis, which begins ``redis:``.
+"""
 
 import os
 
@@ -10,11 +13,17 @@ INSTALLED_APPS = ["channels"]
 MIDDLEWARE: list[str] = []
 USE_TZ = True
 
-_redis = os.environ.get("BENCHMARK_LAYER", "")
+_name, _, _place = os.environ.get("BENCHMARK_LAYER", "memory:").partition(":")
+_backends: dict[str, tuple[str, dict[str, str]]] = {
+    "memory": ("channel_layers.memory.MemoryChannelLayer", {}),
+    "local": ("channel_layers.local.LocalChannelLayer", {"directory": _place}),
+    "redis": ("channel_layers.redis.RedisChannelLayer", {"hosts": f"redis:{_place}"}),
+}
+_backend, _config = _backends[_name]
 CHANNEL_LAYERS = {
     "default": {
-        "BACKEND": "channel_layers.redis.RedisChannelLayer" if _redis else "channel_layers.memory.MemoryChannelLayer",
-        "CONFIG": {"hosts": _redis} if _redis else {},
+        "BACKEND": _backend,
+        "CONFIG": {**_config, "channel_capacity": {"background": 100_000}},
         "ROUTING": "benchmarks.site.routing.channel_routing",
     },
 }

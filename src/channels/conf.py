@@ -35,10 +35,12 @@ _CHOICES: Final[Mapping[str, tuple[Any, ...]]] = {
 }
 
 SERVER_KEYS: Final = (
+    "ACCESS_LOG_FORMAT",
     "BODY_TIMEOUT",
     "CLOSE_TIMEOUT",
     "COMPRESSION_LEVEL",
     "COMPRESSION_WINDOW",
+    "FORWARDED_HEADERS",
     "HANDSHAKE_TIMEOUT",
     "HEAD_TIMEOUT",
     "HTTP_TIMEOUT",
@@ -72,14 +74,19 @@ SERVER_KEYS: Final = (
     "MIN_COMPRESSED_SIZE",
     "PING_INTERVAL",
     "PING_TIMEOUT",
+    "PROBES",
+    "REQUEST_IDS",
     "ROOT_PATH",
     "SEND_TIMEOUT",
     "SUBPROTOCOLS",
+    "TRUSTED_PROXIES",
     "WRITE_POLICIES",
 )
 """Options of an interface server, as its configuration names them."""
 PAIRS: Final = ("idle_timeouts", "write_policies")
 """Those of them that are dicts among the settings, and pairs in the configuration."""
+LISTS: Final = ("forwarded_headers", "subprotocols", "trusted_proxies")
+"""Those of them that may be lists among the settings, and are tuples in the configuration."""
 
 
 def faults() -> list[str]:
@@ -130,11 +137,13 @@ def order_timeout() -> float:
 def server_options() -> dict[str, Any]:
     """Return the interface server's options among the settings, by the names of its configuration."""
     options = {key.lower(): value for key, value in _checked().items() if key in SERVER_KEYS}
-    offered = options.get("subprotocols", getattr(settings, "CHANNELS_WS_PROTOCOLS", None) or ())
+    options.setdefault("subprotocols", getattr(settings, "CHANNELS_WS_PROTOCOLS", None) or ())
     for name in PAIRS:
         if isinstance(options.get(name), Mapping):
             options[name] = tuple(options[name].items())
-    options["subprotocols"] = tuple(offered) if isinstance(offered, list) else offered
+    for name in LISTS:
+        if isinstance(options.get(name), list):
+            options[name] = tuple(options[name])
     options.setdefault("root_path", settings.FORCE_SCRIPT_NAME or "")
     options["allowed_hosts"] = tuple(settings.ALLOWED_HOSTS)
     options["trusted_origins"] = tuple(settings.CSRF_TRUSTED_ORIGINS)

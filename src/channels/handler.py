@@ -21,6 +21,7 @@ from channel_layers.body import PIECE_SIZE, BodyWriter
 from channel_layers.exceptions import ReaderGone
 from channels.exceptions import RequestAborted, RequestTimeout, ResponseLater
 from channels.request import AsgiRequest, script_name_of
+from channels.sse import EventStream
 
 if TYPE_CHECKING:
     from channels.channel import Channel
@@ -90,7 +91,10 @@ class AsgiHandler(BaseHandler):
 
     @classmethod
     def encode_response(cls, response: HttpResponseBase) -> Iterator[Reply]:
-        """Yield the messages of ``response``; a streaming one ends with a message of its own without content."""
+        """Yield the messages of ``response``; a streaming one ends with a message of its own without content.
+
+        An :class:`~channels.sse.EventStream` does not end: others go on with it.
+        """
         head: Reply = {"status": response.status_code, "headers": encode_headers(response)}
         for content, more_content in cls._pieces(response):
             yield {**head, "content": content, "more_content": more_content}
@@ -136,7 +140,8 @@ class AsgiHandler(BaseHandler):
             for part in parts_of(cast("StreamingHttpResponse", response)):
                 for piece, _ in cls.chunk_bytes(part):
                     yield piece, True
-            yield b"", False
+            if not (isinstance(response, EventStream) and response.is_joined):
+                yield b"", False
         else:
             for piece, is_last in cls.chunk_bytes(cast("HttpResponse", response).content):
                 yield piece, not is_last

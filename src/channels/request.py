@@ -152,6 +152,8 @@ class AsgiRequest(HttpRequest):
     def _upload_failed(self, error: Exception) -> None:
         """Let whoever asks for the body again get this error again, and an error page find no form rather than it."""
         self._upload_error = error
+        for handler in getattr(self, "_upload_handlers", ()):
+            handler.upload_interrupted()  # a file that has begun would stay as long as anybody holds the error
         self._post, self._files = QueryDict(), MultiValueDict()
         self._read_started = False
         self.__dict__.pop("_stream", None)  # Django closes it

@@ -1,59 +1,77 @@
-"""Lines for the access log: what a person watching the server wants to know of each connection."""
+"""What the access log is written from: a request that is over, a socket that has opened, was refused or has closed."""
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import unquote_plus
 
-logger = logging.getLogger("daphne.access")
+if TYPE_CHECKING:
+    from daphne.request import Request
+    from daphne.source import Source
+
+REQUEST: Final = "request"
+"""A request was answered, or its client has left (499)."""
+OPEN: Final = "open"
+"""A WebSocket was accepted."""
+REFUSED: Final = "refused"
+"""A handshake was refused, or its client has left before the decision (499)."""
+CLOSE: Final = "close"
+"""A WebSocket has ended."""
 
 SECRET: Final = re.compile(r"session_?(key|id)|token|passw(or)?d|secret|api_?key|signature", re.IGNORECASE)
 """What the name of a parameter has in it whose value stays out of the log."""
 HIDDEN: Final = "***"
 
-Address = tuple[str, int] | None
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Access:
-    """One line: ``text`` for people, ``status`` of the answer or 0, ``failed`` if it deserves a look."""
+    """One line.
 
-    text: str
-    status: int = 0
-    failed: bool = False
+    ``status`` is that of the answer, ``size`` the bytes of its body, ``seconds`` what it took; of a :data:`CLOSE`
+    ``status`` is the close code, ``seconds`` how long the socket was open, and ``received`` and ``sent`` count its
+    messages. ``by`` says who closed a socket, or why it was refused. ``path`` is decoded and without the query string,
+    which in the address of a socket is mostly a secret. ``request`` is ``None`` where none could be read, and of a
+    :data:`CLOSE`.
+    """
+
+    event: str
+    status: int
+    source: Source
+    path: str = ""
+    request: Request | None = None
+    size: int = 0
+    seconds: float = 0.0
+    received: int = 0
+    sent: int = 0
+    by: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it deserves a look."""
+        return self.event == REFUSED or (self.event == REQUEST and self.status >= 400)
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of the address."""
+        return ("http" if self.event == REQUEST else "ws") + "s" * self.source.is_secure
+
+    def header(self, name: bytes) -> bytes:
+        """Return a header of the request, or nothing."""
+        headers = self.request.headers if self.request else ()
+        return next((value for key, value in headers if key == name), b"")
 
 
-AccessLog = Callable[[Access], None]
+AccessLog: TypeAlias = Callable[[Access], None]
 
 
-def log_access(access: Access) -> None:
-    """Log to ``daphne.access``; the default of a server."""
-    logger.log(logging.WARNING if access.failed else logging.INFO, "%s", access.text)
-
-
-def http_access(method: str, target: bytes, version: str, status: int, size: int) -> Access:
-    """A finished request, as Django's development server writes it."""
-    line = f"{method} {redacted(target.decode('latin-1'))} HTTP/{version}"
-    return Access(f'"{line}" {status} {size}', status, status >= 400)
-
-
-def websocket_opened(path: str, client: Address) -> Access:
-    """A socket was accepted."""
-    return Access(f"WS OPEN {path} [{_shown(client)}]", 101)
-
-
-def websocket_refused(path: str, client: Address, status: int, why: str) -> Access:
-    """A handshake was refused; ``why`` names the value, the limit and the setting."""
-    return Access(f"WS REFUSED {path} {status} [{_shown(client)}]: {why}", status, failed=True)
-
-
-def websocket_closed(path: str, code: int, by: str, seconds: float, received: int, sent: int) -> Access:
-    """A socket has ended; ``by`` says who closed it and, where there is something to say, why."""
-    return Access(f"WS CLOSE {path} {code} by {by} after {seconds:.1f} s, in {received} out {sent}")
+def printable(path: str) -> str:
+    """Return a decoded path as a log may show it: what would end its line, or steer a terminal, is escaped."""
+    if path.isprintable():
+        return path
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in path)
 
 
 def redacted(target: str) -> str:
@@ -65,7 +83,3 @@ def redacted(target: str) -> str:
 def _redacted_pair(pair: str) -> str:
     name, equals, _ = pair.partition("=")
     return f"{name}{equals}{HIDDEN}" if equals and SECRET.search(unquote_plus(name)) else pair
-
-
-def _shown(client: Address) -> str:
-    return f"{client[0]}:{client[1]}" if client else "unix"

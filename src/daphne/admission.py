@@ -7,7 +7,7 @@ from collections import Counter
 from typing import NamedTuple, Protocol
 
 from daphne.config import Config
-from daphne.events import peer_of
+from daphne.source import Address
 
 
 class Refusal(NamedTuple):
@@ -18,7 +18,7 @@ class Refusal(NamedTuple):
 
 
 class Connections:
-    """Counts the connections of one server. ``count`` are those that were admitted."""
+    """Counts the connections of one server, and those of each client. ``count`` are those that were admitted."""
 
     def __init__(self, config: Config) -> None:
         self.count = 0
@@ -27,23 +27,34 @@ class Connections:
         self._by_address: Counter[str] = Counter()
         self._addresses: dict[asyncio.BaseTransport, str] = {}
 
-    def enter(self, transport: asyncio.BaseTransport) -> Refusal | None:
-        """Admit a connection, or say why not; one that is refused must not leave."""
+    def enter(self, transport: asyncio.BaseTransport, client: Address) -> Refusal | None:
+        """Admit a connection of ``client``, or say why not; one that is refused must not leave."""
         if self._max and self.count >= self._max:
             return Refusal(503, f"{self.count} connections are open already (max_connections)")
-        peer = peer_of(transport) if self._max_of_address else None
-        if peer is not None:
-            if self._by_address[peer[0]] >= self._max_of_address:
-                held = f"{peer[0]} has {self._by_address[peer[0]]} connections already"
-                return Refusal(429, f"{held} (max_connections_per_address)")
-            self._by_address[peer[0]] += 1
-            self._addresses[transport] = peer[0]
-        self.count += 1
-        return None
+        refusal = self.charge(transport, client)
+        if refusal is None:
+            self.count += 1
+        return refusal
 
     def leave(self, transport: asyncio.BaseTransport) -> None:
         """An admitted connection has ended."""
         self.count -= 1
+        self.discharge(transport)
+
+    def charge(self, transport: asyncio.BaseTransport, client: Address) -> Refusal | None:
+        """Count a connection for ``client``, or say why not: a proxy's is that of the client it serves at present."""
+        if client is None or not self._max_of_address:
+            return None
+        address = client[0]
+        if self._by_address[address] >= self._max_of_address:
+            held = f"{address} has {self._by_address[address]} connections already"
+            return Refusal(429, f"{held} (max_connections_per_address)")
+        self._by_address[address] += 1
+        self._addresses[transport] = address
+        return None
+
+    def discharge(self, transport: asyncio.BaseTransport) -> None:
+        """A connection is no client's any more."""
         address = self._addresses.pop(transport, None)
         if address is not None:
             self._by_address[address] -= 1

@@ -8,7 +8,9 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import Final
 
+from daphne.access_format import FORMATS
 from daphne.broadcast import WritePolicies
+from daphne.forwarded import Proxies
 from daphne.pace import IdleLimits
 
 KIB = 1024
@@ -51,6 +53,18 @@ class Config:
     """The same for the responses of all clients."""
     root_path: str = ""
     """Mount point of the application, decoded (``SCRIPT_NAME``)."""
+
+    # Who sends a request, and what is known of it
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses and networks of the proxies in front; ``unix`` for Unix sockets."""
+    forwarded_headers: tuple[str, ...] = ("x-forwarded-for", "x-forwarded-proto")
+    """What those proxies write; every other forwarded header is taken out of their requests, too."""
+    request_ids: bool = True
+    """Every request has an ``X-Request-ID``, for the application, the access log and the client."""
+    access_log_format: str = "text"
+    """Format of the access log: ``text``, ``common``, ``combined`` or ``json``."""
+    probes: bool = True
+    """Answer ``/-/live`` and ``/-/ready`` without the application."""
 
     # WebSocket (RFC 6455)
     max_frame_size: int = 1 * MIB
@@ -138,8 +152,11 @@ class Config:
             raise ValueError(f"compression_level is 0 to 9, not {self.compression_level}")
         if not 9 <= self.compression_window <= 15:
             raise ValueError(f"compression_window is 9 to 15, not {self.compression_window}")
+        if self.access_log_format not in FORMATS:
+            raise ValueError(f"access_log_format is one of {', '.join(FORMATS)}, not {self.access_log_format!r}")
         WritePolicies(self.write_policies)
         IdleLimits(self.idle_timeout, self.idle_timeouts)
+        Proxies(self.trusted_proxies, self.forwarded_headers)
 
 
 LIMITS: Final = tuple(field for field in fields(Config) if type(field.default) in (int, float))

@@ -64,6 +64,16 @@ class Download:
         self._is_fetching = False
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def held(self) -> int:
+        """Bytes of messages that wait in memory, because the spool has no room for them."""
+        return sum(len(part.get("content", b"")) for part in self._parts if isinstance(part, dict))
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that the client has not taken, beside those in its transport."""
+        return self.held + (self._spool.size if self._spool is not None else 0)
+
     def add(self, part: dict[str, Any] | Piece) -> None:
         """Send a message of the response, or a piece, behind what came before it."""
         self._parts.append(part)

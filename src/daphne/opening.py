@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from channel_layers.envelope import LOST, UNACCEPTED, UNDECIDED, Done, Envelope
 from channel_layers.opening import REFUSALS, accepts, accepts_in_the_end, has_data, only_adds_headers, refuses
 from daphne import access, events
+from daphne.access import Access
+from daphne.answers import RETRY_AFTER
 from daphne.broadcast import Broadcast
 from daphne.connection import LaneConnection
 from daphne.handshake import Offer, accept_response, check_subprotocol, choose_subprotocol
@@ -20,22 +22,41 @@ from daphne.http import Request
 from daphne.lane import CONNECT, Lane
 from daphne.outbox import NoWorker
 from daphne.response import Response, error_page
+from daphne.source import Source
 from daphne.websocket import ABNORMAL, WebSocketConnection
 
 if TYPE_CHECKING:
     from daphne.server import Server
+    from daphne.source import Source
 
 
 class OpeningHandshake(LaneConnection):
     """The phase before the 101 (RFC 6455 section 4.2.2)."""
 
-    __slots__ = ("_decided", "_early", "_headers", "_offer", "_owes_disconnect", "_pending", "_refused", "_request")
+    __slots__ = (
+        "_decided",
+        "_early",
+        "_headers",
+        "_offer",
+        "_owes_disconnect",
+        "_pending",
+        "_refused",
+        "_request",
+        "_source",
+    )
 
     def __init__(
-        self, server: Server, transport: asyncio.Transport, channel: str, request: Request, offer: Offer
+        self,
+        server: Server,
+        transport: asyncio.Transport,
+        channel: str,
+        request: Request,
+        source: Source,
+        offer: Offer,
     ) -> None:
         super().__init__(server, transport, Lane(channel, request.path, server.config))
         self._request = request
+        self._source = source
         self._offer = offer
         self._early = bytearray()
         self._headers: list[tuple[bytes, bytes]] = []  # that the response is to have besides
@@ -56,7 +77,7 @@ class OpeningHandshake(LaneConnection):
     def proceed(self) -> None:
         """Ask the application."""
         request, subprotocols = self._request, self._offer.subprotocols
-        self._push(CONNECT, events.websocket_connect(request, self._transport, self._server.config, subprotocols))
+        self._push(CONNECT, events.websocket_connect(request, self._source, self._server.config, subprotocols))
 
     # -- from the peer ---------------------------------------------------------------------------------------------
 
@@ -70,8 +91,7 @@ class OpeningHandshake(LaneConnection):
         """The client is gone, or was refused."""
         if not self._decided:
             self._end()
-            text = "the client left before the decision"
-            self._server.log(access.websocket_refused(self.lane.path, None, 0, text))
+            self._log(access.REFUSED, 499, "the client left before the decision")
         self._server.retire(self.channel)
         self._server.admitted.leave(self._transport)
         self._server.lost(self)
@@ -159,15 +179,19 @@ class OpeningHandshake(LaneConnection):
         if self._transport.is_closing():
             return  # the client is gone, as connection_lost() is about to say
         try:
-            headers = self._headers + _pairs(content.get("headers"))
-            head = accept_response(self._offer, self._subprotocol(content), headers)
+            head = accept_response(self._offer, self._subprotocol(content), self._all_headers(content))
         except (TypeError, ValueError) as error:
             self.refuse(500, f"its consumer's answer cannot be sent: {error}")
             return
         self._end()
         self._owes_disconnect = False  # the open socket sends its own
-        socket = WebSocketConnection(self._server, self._transport, self.lane, self._offer.compression)
+        self._log(access.OPEN, 101)
+        socket = WebSocketConnection(self._server, self._transport, self.lane, self._source, self._offer.compression)
         socket.open(head, content, self._pending, bytes(self._early))
+
+    def _all_headers(self, content: dict[str, Any]) -> list[tuple[bytes, bytes]]:
+        headers, request_id = self._headers + _pairs(content.get("headers")), self._source.request_id
+        return [*headers, (b"X-Request-ID", request_id.encode())] if request_id else headers
 
     def _subprotocol(self, content: dict[str, Any]) -> str | None:
         chosen: str | None = content.get("subprotocol")
@@ -182,12 +206,13 @@ class OpeningHandshake(LaneConnection):
             return
         try:
             added, self._headers = self._headers, []
-            answer = _refusal(status, why if self._server.config.debug else "", added + _pairs(headers), body)
+            sentence, request_id = why if self._server.config.debug else "", self._source.request_id
+            answer = _refusal(status, sentence, added + _pairs(headers), body, request_id)
         except (TypeError, ValueError) as error:
             self.refuse(500, f"its consumer's answer cannot be sent: {error}")
             return
         self._end()
-        self._server.log(access.websocket_refused(self.lane.path, events.peer_of(self._transport), status, why))
+        self._log(access.REFUSED, status, why)
         if not self._transport.is_closing():
             self._transport.write(answer)
             self._transport.close()
@@ -195,6 +220,10 @@ class OpeningHandshake(LaneConnection):
     def close(self, code: int, reason: str, by: str) -> None:
         """The server ends before the decision."""
         self.refuse(503, by)
+
+    def _log(self, event: str, status: int, by: str = "") -> None:
+        request = self._request
+        self._server.log(Access(event, status, self._source, request.path, request, by=by))
 
     def _end(self) -> None:
         """The handshake is over, whatever the decision; a refused socket is no member of any group from here on."""
@@ -215,10 +244,10 @@ def _pairs(headers: Iterable[Any] | None) -> list[tuple[bytes, bytes]]:
     return [(name, value) for name, value in headers or ()]
 
 
-def _refusal(status: int, why: str, headers: list[tuple[bytes, bytes]], body: bytes | None) -> bytes:
+def _refusal(status: int, why: str, headers: list[tuple[bytes, bytes]], body: bytes | None, request_id: str) -> bytes:
     if body is None:
         page, body = error_page(status, why or "The connection was not accepted.")
         headers = [*headers, *page]
     if status == 503:
-        headers = [*headers, (b"Retry-After", b"1")]
-    return Response("GET", "1.1", keep_alive=False).start(status, headers, body)
+        headers = [*headers, RETRY_AFTER]
+    return Response("GET", "1.1", keep_alive=False, request_id=request_id).start(status, headers, body)

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-from daphne.config import Config
+if TYPE_CHECKING:
+    from daphne.config import Config
 
 # reg-name and IP-literal of RFC 3986 §3.2.2 without the comma, which would let two joined Host fields pass as one.
 _HOST = rb"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z\-._~%!$&'()*+;=]+)(?::[0-9]{0,5})?"
 _VALID_HOST = re.compile(_HOST)
 _ORIGIN = re.compile(rb"(?i:https?)://(" + _HOST + rb")(?=[/?]|\Z)")
+_AS_IT_WAS = "daphne.percent"
+
+
+def _percent(error: UnicodeError) -> tuple[str, int]:
+    """Leave encoded what is no UTF-8, as Django does under WSGI: two different paths remain two (RFC 3987 3.2)."""
+    assert isinstance(error, UnicodeDecodeError)
+    return "".join(f"%{byte:02X}" for byte in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(_AS_IT_WAS, _percent)
 
 
 class HttpError(Exception):
@@ -68,10 +80,13 @@ def build_request(
         headers = [(b"host", authority), *(field for field in headers if field[0] != b"host")]
     has_body, content_length = _read_framing(fields, version, config)
     connection = _split_list(fields.get(b"connection", b""))
+    upgrade = fields.get(b"upgrade", b"")
+    if upgrade:
+        _check_upgrade(upgrade, method, version, connection, has_body)
     return Request(
         method,
         target,
-        unquote_to_bytes(path).decode("utf-8", "replace") if 0x25 in path else path.decode(),
+        unquote_to_bytes(path).decode("utf-8", _AS_IT_WAS) if 0x25 in path else path.decode(),
         query_string,
         version,
         headers,
@@ -79,7 +94,7 @@ def build_request(
         has_body and version == "1.1" and fields.get(b"expect", b"").lower() == b"100-continue",
         has_body,
         content_length,
-        b"upgrade" in fields and _is_websocket(method, version, fields, connection, has_body),
+        bool(upgrade),
     )
 
 
@@ -87,6 +102,11 @@ def check_body_size(size: int, config: Config) -> None:
     """Raise 413 for a body of ``size`` bytes or more that is too long."""
     if size > config.max_body_size:
         raise HttpError(413, f"The body exceeds {config.max_body_size} bytes (max_body_size).")
+
+
+def is_host(value: bytes) -> bool:
+    """Return whether ``value`` is one host with an optional port (RFC 9110 §7.2)."""
+    return _VALID_HOST.fullmatch(value) is not None
 
 
 def show(value: bytes) -> str:
@@ -109,7 +129,7 @@ def _check_host(fields: dict[bytes, bytes], version: str) -> None:
     if host is None:
         if version == "1.1":
             raise HttpError(400, "An HTTP/1.1 request needs a Host field.")
-    elif not _VALID_HOST.fullmatch(host):
+    elif not is_host(host):
         raise HttpError(400, f"The Host field {show(host)} is not one host with an optional port.")
 
 
@@ -157,18 +177,19 @@ def _check_transfer_coding(coding: bytes, length: bytes | None, version: str) ->
         raise HttpError(501, f"Of Transfer-Encoding {show(coding)} only chunked is implemented.")
 
 
-def _is_websocket(
-    method: str, version: str, fields: dict[bytes, bytes], connection: list[bytes], has_body: bool
-) -> bool:
-    """Whether to stop parsing here; any other Upgrade is ignored (RFC 9110 §7.8) unless there is a body.
+def _check_upgrade(upgrade: bytes, method: str, version: str, connection: list[bytes], has_body: bool) -> None:
+    """Refuse any upgrade but a WebSocket's, though RFC 9110 §7.8 lets a server ignore it.
 
-    With a body parsers disagree on what it is, content or the new protocol, and so on where the next request begins.
+    Parsers, and proxies in front, disagree on what follows such a request: another one or the new protocol.
     """
-    upgrade = fields[b"upgrade"]
-    if upgrade and has_body:
+    if has_body:
         raise HttpError(400, f"A request to upgrade to {show(upgrade)} must not have a body.")
-    wanted = method == "GET" and version == "1.1" and b"upgrade" in connection
-    return wanted and b"websocket" in _split_list(upgrade)
+    if b"websocket" not in _split_list(upgrade):
+        raise HttpError(400, f"A connection can become a WebSocket, not {show(upgrade)}.")
+    if method != "GET" or version != "1.1":
+        raise HttpError(400, f"A WebSocket is opened by GET over HTTP/1.1, not by {method} over HTTP/{version}.")
+    if b"upgrade" not in connection:
+        raise HttpError(400, "A WebSocket needs the field Connection: Upgrade; a proxy must pass it on.")
 
 
 def _split_list(value: bytes) -> list[bytes]:

@@ -40,6 +40,7 @@ _PAGE = """<!DOCTYPE html>
 </html>
 """
 _LAST_CHUNK = b"0\r\n\r\n"
+_EVENT_ENDS = (b"\n\n", b"\r\r", b"\r\n\r\n")
 
 
 class ResponseError(RuntimeError):
@@ -56,6 +57,9 @@ class Response:
     ``keep_alive`` says whether the connection may be used again once ``finished``; ``size`` counts the bytes of the
     body that were sent, without chunk framing. After an error of :meth:`start` nothing has been sent and it may be
     called again; after one of :meth:`send` the response is cut short, and the connection has to be closed.
+
+    ``is_event_stream``: the body consists of server-sent events and ends when somebody says so; ``between_events``:
+    what was sent of it ends with a whole one.
     """
 
     __slots__ = (
@@ -64,19 +68,25 @@ class Response:
         "_http_version",
         "_length",
         "_method",
+        "_request_id",
+        "between_events",
         "finished",
+        "is_event_stream",
         "keep_alive",
         "size",
         "started",
         "status",
     )
 
-    def __init__(self, method: str, http_version: str, keep_alive: bool) -> None:
+    def __init__(self, method: str, http_version: str, keep_alive: bool, request_id: str = "") -> None:
         self.keep_alive = keep_alive
         self.started = False
         self.finished = False
         self.status = 0
         self.size = 0
+        self.is_event_stream = False
+        self.between_events = True
+        self._request_id = request_id
         self._method = method
         self._http_version = http_version
         # How the client learns where the body ends: there is none, its length, chunks, or the end of the connection.
@@ -103,11 +113,14 @@ class Response:
         lines.append(self._frame(status, _parse_length(fields), content, more_content))
         self._check_length(len(content), more_content)
         self.started, self.status = True, status
+        self.is_event_stream = self._has_body and self._length is None and _is_event_stream(fields)
         lines.append(self._end_or_keep(fields.get(b"connection", b"")))
         if b"server" not in fields:
             lines.append(_SERVER)
         if b"date" not in fields:
             lines.append(_date_line(int(time.time())))
+        if self._request_id and b"x-request-id" not in fields:
+            lines.append(b"X-Request-ID: %b\r\n" % self._request_id.encode())
         return b"".join((status_line, *lines, b"\r\n", self._encode(content, more_content)))
 
     def send(self, content: bytes, more_content: bool) -> bytes:
@@ -162,6 +175,8 @@ class Response:
         if not self._has_body:
             return b""
         self.size += len(content)
+        if self.is_event_stream and content:
+            self.between_events = content.endswith(_EVENT_ENDS)
         if not self._chunked:
             return content
         # A chunk of no bytes would end the body.
@@ -216,6 +231,12 @@ def _encode_value(key: bytes, value: str) -> bytes:
     except UnicodeEncodeError as error:
         fault = value[error.start]
         raise ValueError(f"The header {_show(key)} contains {fault!r}, which latin-1 does not have.") from error
+
+
+def _is_event_stream(fields: dict[bytes, bytes]) -> bool:
+    """Whether a body is of the format of events as it is, in no further coding (HTML, section 9.2.5)."""
+    media_type = fields.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    return media_type == b"text/event-stream" and b"content-encoding" not in fields
 
 
 def _parse_length(fields: dict[bytes, bytes]) -> int | None:

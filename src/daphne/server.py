@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from channel_layers.base import BaseChannelLayer
@@ -17,7 +18,8 @@ from channel_layers.exceptions import LayerDeclined
 from channel_layers.losses import Losses
 from channel_layers.messages import HTTP_KIND, WEBSOCKET_KIND
 from channel_layers.registry import HEARTBEAT_INTERVAL, Announcement
-from daphne.access import AccessLog, log_access
+from daphne.access import AccessLog
+from daphne.access_format import access_log
 from daphne.admission import Connections, Handshakes
 from daphne.broadcast import WritePolicies
 from daphne.compression import Deflaters
@@ -25,9 +27,12 @@ from daphne.config import Config
 from daphne.connection import LaneConnection
 from daphne.deadlines import Deadlines
 from daphne.delivery import Delivery
+from daphne.exchange import Exchange
+from daphne.forwarded import Proxies
 from daphne.http_connection import HttpConnection
 from daphne.outbox import Outbox
 from daphne.pace import IdleLimits
+from daphne.probes import Probes
 
 try:
     from uvloop import new_event_loop
@@ -51,15 +56,18 @@ class Server:
     ``spools_size`` of responses that wait for slow clients.
     """
 
-    def __init__(self, layer: BaseChannelLayer, config: Config, log: AccessLog = log_access) -> None:
+    def __init__(self, layer: BaseChannelLayer, config: Config, log: AccessLog | None = None) -> None:
         self.layer = layer
         self.config = config
-        self.log = log
+        self.log = log or access_log(config.access_log_format)
         self.loop = asyncio.get_running_loop()
         self.losses = Losses(logging.getLogger("daphne"))
-        self.connections: dict[str, LaneConnection | HttpConnection] = {}
+        self.connections: dict[str, LaneConnection | Exchange] = {}
         self._live: set[LaneConnection | HttpConnection] = set()
         self.paused: dict[str, LaneConnection] = {}
+        self.proxies = Proxies(config.trusted_proxies, config.forwarded_headers)
+        self.probes = Probes(self)
+        self.is_ending = False
         self.admitted = Connections(config)
         self.handshakes = Handshakes(config)
         self.deflaters = Deflaters(config.compression_level, config.min_compressed_size)
@@ -74,6 +82,7 @@ class Server:
         self.outbox = Outbox(layer, self.connections.get)
         self._delivery = Delivery(self.connections, self.losses, WritePolicies(config.write_policies))
         self._listeners: list[asyncio.Server] = []
+        self._probed: list[asyncio.Server] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._started: set[asyncio.Task[None]] = set()
         self._reads: frozenset[str] | None = None
@@ -91,21 +100,26 @@ class Server:
         for sock in sockets:
             await self.listen(sock)
 
-    async def listen(self, sock: socket.socket, context: ssl.SSLContext | None = None) -> None:
-        """Accept connections on a bound socket, with TLS where there is a ``context`` for it."""
-        factory = lambda: HttpConnection(self)  # noqa: E731 -- create_server wants a factory
+    async def listen(
+        self, sock: socket.socket, context: ssl.SSLContext | None = None, only_probes: bool = False
+    ) -> None:
+        """Accept connections on a bound socket, with TLS where there is a ``context`` for it.
+
+        One for ``only_probes`` is served until the server has ended.
+        """
         listener = await self.loop.create_server(
-            factory,
+            partial(HttpConnection, self, only_probes),
             sock=sock,
             backlog=BACKLOG,
             ssl=context,
             ssl_handshake_timeout=self.config.head_timeout if context else None,
             ssl_shutdown_timeout=self.config.close_timeout if context else None,
         )
-        self._listeners.append(listener)
+        (self._probed if only_probes else self._listeners).append(listener)
 
     async def stop(self) -> None:
         """End in order: stop accepting, let requests finish, close sockets with 1012, say so to the layer."""
+        self.is_ending = True
         for listener in self._listeners:
             listener.close()
         for connection in list(self._live):
@@ -126,6 +140,10 @@ class Server:
     def is_read(self, channel: str) -> bool:
         """Return whether workers read ``channel``; while none has announced itself, the next may."""
         return self._reads is None or channel in self._reads
+
+    async def channels_read(self) -> frozenset[str]:
+        """Return the channels that workers read, by what they say of themselves."""
+        return frozenset(channel for process in await self.layer.aprocesses() for channel in process.channels)
 
     def retire(self, channel: str) -> None:
         """End the memberships of a socket; its last events may still be under way."""
@@ -192,8 +210,7 @@ class Server:
             self.layer.process, connections=len(self.connections), host=platform.node(), pid=os.getpid()
         )
         await self.layer.aannounce(announcement)
-        read = {channel for process in await self.layer.aprocesses() for channel in process.channels}
-        self._reads = frozenset(read) if read else None
+        self._reads = await self.channels_read() or None
         self.sockets.beat()
         self.requests.beat()
         self.losses.report()
@@ -203,6 +220,8 @@ class Server:
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_TIMEOUT):
                 await self._until_all_lost()
+        for listener in self._probed:
+            listener.close()
         for connection in list(self._live):
             connection.abort()
         await self._until_all_lost()

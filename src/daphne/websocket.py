@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from daphne import access, events
+from daphne.access import CLOSE, Access
 from daphne.broadcast import Broadcast, data_frame
 from daphne.compression import Agreement
 from daphne.frames import Close, Event, Fail, FrameParser, Ping, Pong, close_frame, ping_frame, pong_frame
@@ -16,7 +16,9 @@ from daphne.pace import Rate
 from daphne.writing import WritingConnection
 
 if TYPE_CHECKING:
+    from daphne.connection import LaneConnection
     from daphne.server import Server
+    from daphne.source import Source
 
 ABNORMAL: Final = 1006
 """Close code of a connection that ended without a close frame (RFC 6455 section 7.1.5)."""
@@ -62,14 +64,21 @@ class WebSocketConnection(WritingConnection):
         "_rate",
         "_reason",
         "_received",
+        "_source",
         "_state",
         "_throttled",
     )
 
     def __init__(
-        self, server: Server, transport: asyncio.Transport, lane: Lane, compression: Agreement | None = None
+        self,
+        server: Server,
+        transport: asyncio.Transport,
+        lane: Lane,
+        source: Source,
+        compression: Agreement | None = None,
     ) -> None:
         super().__init__(server, transport, lane)
+        self._source = source
         config = server.config
         self._parser = FrameParser(
             config.max_frame_size,
@@ -100,8 +109,7 @@ class WebSocketConnection(WritingConnection):
     ) -> None:
         """Send the 101, the accepting message, what waited for it, and read what came early."""
         self._transport.write(head)
-        self._server.log(access.websocket_opened(self.lane.path, events.peer_of(self._transport)))
-        opening = self._server.connections[self.channel]
+        opening = cast("LaneConnection", self._server.connections[self.channel])
         self._server.connections[self.channel] = self
         self._server.handed_over(opening, self)
         self._limit_transport()
@@ -356,8 +364,13 @@ class WebSocketConnection(WritingConnection):
         server.deadlines.cancel(self)
         server.paused.pop(self.channel, None)
         seconds = server.loop.time() - self._opened
-        server.log(access.websocket_closed(self.lane.path, self._code, self._by, seconds, self._received, self._sent))
+        server.log(self._access(seconds))
         self._push_disconnect(self._code, self._reason)
+
+    def _access(self, seconds: float) -> Access:
+        access = Access(CLOSE, self._code, self._source, self.lane.path, seconds=seconds, by=self._by)
+        access.received, access.sent = self._received, self._sent
+        return access
 
     def _drained(self) -> None:
         if self._state is State.CLOSED:

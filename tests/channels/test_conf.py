@@ -30,7 +30,7 @@ def test_good_setting_has_no_faults(given: dict[str, Any]) -> None:
     [
         (["ACCEPT"], "CHANNELS is a dict, not list"),
         ({"PING_INTERVALL": 5}, "CHANNELS has an unknown key 'PING_INTERVALL'. Did you mean 'PING_INTERVAL'? Keys: "),
-        ({"accept": "return"}, "CHANNELS has an unknown key 'accept'. Did you mean 'ACCEPT'? Keys: ACCEPT, AUTH_"),
+        ({"accept": "return"}, "CHANNELS has an unknown key 'accept'. Did you mean 'ACCEPT'? Keys: ACCEPT, ACCESS_"),
         ({7: 5}, "CHANNELS has an unknown key 7. Keys: "),
         ({"ACCEPT": "always"}, "CHANNELS['ACCEPT'] is 'return' or 'explicit', not 'always'"),
         ({"AUTH_RECHECK": True}, "CHANNELS['AUTH_RECHECK'] is 'connect' or 'every_message', not True"),

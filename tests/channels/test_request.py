@@ -1,4 +1,5 @@
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -348,6 +349,26 @@ def test_client_that_goes_away_aborts() -> None:
     assert not made.POST
     assert not made.FILES
     assert len(layer.calls) == 2
+    made.close()
+
+
+@pytest.mark.parametrize("end", [{"closed": True}, None], ids=["gone", "silent"])
+def test_a_file_that_breaks_off_is_removed(end: Any, tmp_path: Path) -> None:
+    """At once, and not when the error that tells of it is forgotten."""
+    begun = b'--BOUNDARY\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + b"a" * 200_000
+    layer = Layer([{"content": begun, "more_content": True}, end])
+
+    class Impatient(AsgiRequest):
+        body_receive_timeout = 0
+
+    handlers = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+    with override_settings(FILE_UPLOAD_TEMP_DIR=tmp_path, FILE_UPLOAD_HANDLERS=handlers):
+        headers = [(b"content-type", b"multipart/form-data; boundary=BOUNDARY")]
+        made = request(layer, Impatient, method="POST", body_channel="body?1", headers=headers)
+        with pytest.raises((RequestAborted, RequestTimeout)) as error:
+            _ = made.FILES
+    assert list(tmp_path.iterdir()) == []
+    assert made._upload_error is error.value
     made.close()
 
 

@@ -33,11 +33,14 @@ from channels.management.commands.runserver import (
 from channels.management.logs import access_log
 from channels.routing import route
 from channels.staticfiles import StaticFilesConsumer
-from daphne.access import Access
+from daphne.access import CLOSE, OPEN, REFUSED, REQUEST, Access
+from daphne.access_format import as_text
 from daphne.config import Config
+from daphne.source import Source
 from tests.channels.workers import PATIENCE, Crossing, default_layer, layer_of
 
 LOCAL = ("127.0.0.1", 0)
+SOURCE = Source(("127.0.0.1", 50001))
 
 
 class Prepared(Command):
@@ -346,11 +349,12 @@ def test_farewell_of_a_server_that_never_served(new_server: NewServer, monkeypat
 @pytest.mark.parametrize(
     ("access", "level", "status"),
     [
-        (Access('"GET / HTTP/1.1" 200 5', 200), logging.INFO, 200),
-        (Access('"GET /x HTTP/1.1" 404 5', 404, failed=True), logging.WARNING, 404),
-        (Access('"GET /y HTTP/1.1" 500 5', 500, failed=True), logging.ERROR, 500),
-        (Access("WS CLOSE /chat 1000"), logging.INFO, 200),
-        (Access("WS REFUSED /chat 403", 403, failed=True), logging.WARNING, 403),
+        (Access(REQUEST, 200, SOURCE), logging.INFO, 200),
+        (Access(REQUEST, 404, SOURCE), logging.WARNING, 404),
+        (Access(REQUEST, 500, SOURCE), logging.ERROR, 500),
+        (Access(OPEN, 101, SOURCE, "/chat"), logging.INFO, 101),
+        (Access(CLOSE, 1000, SOURCE, "/chat", by="client"), logging.INFO, 200),
+        (Access(REFUSED, 403, SOURCE, "/chat"), logging.WARNING, 403),
     ],
 )
 def test_access_is_logged_as_django_does(access: Access, level: int, status: int) -> None:
@@ -362,6 +366,6 @@ def test_access_is_logged_as_django_does(access: Access, level: int, status: int
     finally:
         access_log.removeHandler(handler)
     (record,) = handler.buffer
-    assert (record.getMessage(), record.levelno) == (access.text, level)
+    assert (record.getMessage(), record.levelno) == (as_text(access), level)
     assert record.__dict__["status_code"] == status
     assert record.__dict__["server_time"]

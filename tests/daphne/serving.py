@@ -13,6 +13,7 @@ from channel_layers.memory import MemoryChannelLayer
 from channel_layers.memory.slot import MemorySlot
 from channel_layers.registry import HEARTBEAT_INTERVAL, Announcement
 from daphne.access import Access
+from daphne.access_format import as_text
 from daphne.config import Config
 from daphne.http_connection import HttpConnection
 from daphne.server import Server
@@ -145,7 +146,7 @@ class Rig:
     @property
     def lines(self) -> list[str]:
         """The access log as text."""
-        return [access.text for access in self.log]
+        return [as_text(access) for access in self.log]
 
 
 class Socket:

@@ -1,28 +1,51 @@
-"""The lines of the access log."""
+"""What the access log is written from."""
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 
-from daphne.access import (
-    Access,
-    http_access,
-    log_access,
-    websocket_closed,
-    websocket_opened,
-    websocket_refused,
+from daphne.access import CLOSE, OPEN, REFUSED, REQUEST, Access, printable, redacted
+from daphne.config import Config
+from daphne.http import HttpParser, Request
+from daphne.source import Source
+from tests.daphne.wire import CLIENT, get
+
+
+@pytest.mark.parametrize(
+    ("event", "status", "failed"),
+    [
+        (REQUEST, 200, False),
+        (REQUEST, 304, False),
+        (REQUEST, 404, True),
+        (REQUEST, 503, True),
+        (OPEN, 101, False),
+        (REFUSED, 403, True),
+        (REFUSED, 302, True),
+        (CLOSE, 1000, False),
+        (CLOSE, 1006, False),
+    ],
 )
+def test_what_deserves_a_look(event: str, status: int, failed: bool) -> None:
+    """Errors and refusals; a close code is no status."""
+    assert Access(event, status, Source(CLIENT)).failed is failed
 
-CLIENT = ("192.0.2.7", 50001)
+
+@pytest.mark.parametrize(
+    ("event", "is_secure", "expected"),
+    [(REQUEST, False, "http"), (REQUEST, True, "https"), (OPEN, False, "ws"), (REFUSED, True, "wss")],
+)
+def test_the_scheme_is_that_of_the_address(event: str, is_secure: bool, expected: str) -> None:
+    """A socket has one of its own."""
+    assert Access(event, 200, Source(CLIENT, is_secure=is_secure)).scheme == expected
 
 
-@pytest.mark.parametrize(("status", "failed"), [(200, False), (304, False), (404, True), (503, True)])
-def test_a_request_is_written_as_by_the_development_server(status: int, failed: bool) -> None:
-    """Request line, status and size; from 400 on it deserves a look."""
-    access = http_access("GET", b"/caf\xe9?q", "1.1", status, 5)
-    assert access == Access(f'"GET /caf\xe9?q HTTP/1.1" {status} 5', status, failed)
+def test_headers_are_found_by_name() -> None:
+    """What is not there is empty, also where no request could be read."""
+    request = HttpParser(Config()).receive_data(get("/", "Referer: http://a/"))[0]
+    assert isinstance(request, Request)
+    access = Access(REQUEST, 200, Source(CLIENT), request=request)
+    assert (access.header(b"referer"), access.header(b"user-agent")) == (b"http://a/", b"")
+    assert Access(REQUEST, 400, Source(CLIENT)).header(b"referer") == b""
 
 
 @pytest.mark.parametrize(
@@ -44,25 +67,13 @@ def test_a_request_is_written_as_by_the_development_server(status: int, failed: 
 )
 def test_what_lets_its_holder_in_stays_out_of_the_log(target: str, shown: str) -> None:
     """The names of parameters are logged, and values that are no secret."""
-    assert http_access("GET", target.encode(), "1.1", 200, 5).text == f'"GET {shown} HTTP/1.1" 200 5'
+    assert redacted(target) == shown
 
 
-def test_a_socket_is_logged_from_its_beginning_to_its_end() -> None:
-    """Who came, who left and how, and how much was said."""
-    assert websocket_opened("/chat", CLIENT) == Access("WS OPEN /chat [192.0.2.7:50001]", 101)
-    closed = websocket_closed("/chat", 1001, "client", 1.26, 3, 4)
-    assert closed == Access("WS CLOSE /chat 1001 by client after 1.3 s, in 3 out 4")
-
-
-def test_a_refused_socket_says_why() -> None:
-    """A refusal has failed; without an address the client came through a unix socket."""
-    access = websocket_refused("/chat", None, 403, "its consumer refused")
-    assert access == Access("WS REFUSED /chat 403 [unix]: its consumer refused", 403, failed=True)
-
-
-@pytest.mark.parametrize(("failed", "level"), [(False, logging.INFO), (True, logging.WARNING)])
-def test_what_has_failed_is_a_warning(caplog: pytest.LogCaptureFixture, failed: bool, level: int) -> None:
-    """The default log is daphne.access; a text with a percent sign goes as it is."""
-    with caplog.at_level(logging.INFO, "daphne.access"):
-        log_access(Access("GET /100%s", 200, failed))
-    assert caplog.record_tuples == [("daphne.access", level, "GET /100%s")]
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("/café/日本", "/café/日本"), ("/a\nb\r\x1b[0m", "/a\\nb\\r\\x1b[0m"), ("/\u2028\x85", "/\\u2028\\x85")],
+)
+def test_a_path_cannot_write_a_line_of_its_own(path: str, expected: str) -> None:
+    """Nor steer a terminal; letters of whatever language stay as they are."""
+    assert printable(path) == expected

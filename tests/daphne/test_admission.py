@@ -10,45 +10,66 @@ from hypothesis import strategies as st
 
 from daphne.admission import Connections, Handshakes, Refusal
 from daphne.config import Config
+from daphne.source import Address
+
+CLIENT: Address = ("192.0.2.7", 1234)
 
 
-def transport(host: str | None = "192.0.2.7") -> asyncio.BaseTransport:
-    """Return the transport of a client, of one on a Unix socket without a host."""
-    return asyncio.BaseTransport({"peername": (host, 1234) if host else ""})
+def transport() -> asyncio.BaseTransport:
+    """Return the transport of a connection."""
+    return asyncio.BaseTransport()
 
 
 def test_connections_are_limited_in_all() -> None:
     """One that is refused does not count; one that leaves makes room."""
     connections = Connections(Config(max_connections=2))
-    first, second = transport(), transport(None)
-    assert connections.enter(first) is connections.enter(second) is None
+    first, second = transport(), transport()
+    assert connections.enter(first, CLIENT) is connections.enter(second, None) is None
     refusal = Refusal(503, "2 connections are open already (max_connections)")
-    assert connections.enter(transport()) == connections.enter(transport()) == refusal
+    assert connections.enter(transport(), CLIENT) == connections.enter(transport(), CLIENT) == refusal
     connections.leave(first)
-    assert connections.enter(transport()) is None
+    assert connections.enter(transport(), CLIENT) is None
     assert connections.count == 2
 
 
 def test_connections_of_one_address_are_limited() -> None:
     """Others are not affected, nor are Unix sockets, which have no address."""
     connections = Connections(Config(max_connections_per_address=2))
-    mine = [transport("2001:db8::1") for _ in range(2)]
-    assert [connections.enter(each) for each in mine] == [None, None]
+    client = ("2001:db8::1", 1234)
+    mine = [transport() for _ in range(2)]
+    assert [connections.enter(each, client) for each in mine] == [None, None]
     expected = Refusal(429, "2001:db8::1 has 2 connections already (max_connections_per_address)")
-    assert connections.enter(transport("2001:db8::1")) == expected
-    others = [transport("192.0.2.9"), *(transport(None) for _ in range(5))]
-    assert [connections.enter(each) for each in others] == [None] * 6
+    assert connections.enter(transport(), client) == expected
+    others = {transport(): ("192.0.2.9", 1234), **{transport(): None for _ in range(5)}}
+    assert [connections.enter(each, other) for each, other in others.items()] == [None] * 6
     connections.leave(mine[0])
-    assert connections.enter(mine[0]) is None
+    assert connections.enter(mine[0], client) is None
     for each in (*mine, *others):
         connections.leave(each)
+    assert (connections.count, connections._by_address, connections._addresses) == (0, {}, {})
+
+
+def test_a_connection_of_a_proxy_is_that_of_the_client_it_serves() -> None:
+    """One client after another, and none in between; what it was charged for ends with it in any case."""
+    connections = Connections(Config(max_connections_per_address=1))
+    proxy, other = transport(), transport()
+    assert connections.enter(proxy, None) is connections.enter(other, None) is None
+    assert connections.charge(proxy, CLIENT) is None
+    assert connections.charge(other, CLIENT) == Refusal(
+        429, "192.0.2.7 has 1 connections already (max_connections_per_address)"
+    )
+    connections.discharge(proxy)
+    connections.discharge(proxy)
+    assert connections.charge(other, CLIENT) is connections.charge(proxy, ("192.0.2.9", 1)) is None
+    connections.leave(proxy)
+    connections.leave(other)
     assert (connections.count, connections._by_address, connections._addresses) == (0, {}, {})
 
 
 def test_without_limits_everybody_is_let_in() -> None:
     """And no address is remembered."""
     connections = Connections(Config())
-    assert [connections.enter(transport()) for _ in range(1000)] == [None] * 1000
+    assert [connections.enter(transport(), CLIENT) for _ in range(1000)] == [None] * 1000
     assert connections._addresses == {}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import logging
 import os
 import re
@@ -12,8 +13,9 @@ import socket
 import ssl
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ from daphne.cli import (
     show_logs,
     within_file_limit,
 )
+from daphne.cli.intake import completed
 from daphne.config import LIMITS, Config
 from daphne.endpoints import Inherited, Tcp, Unix
 from daphne.tls import Certificate
@@ -186,6 +189,10 @@ def test_help_has_the_docstrings_of_the_configuration() -> None:
             {"write_policies": (("a=b-*", "coalesce"), ("x", "drop-oldest"))},
         ),
         (["--idle-timeout-of", "^/chat/=600"], {"idle_timeouts": (("^/chat/", 600.0),)}),
+        (["--trusted-proxy", "10.0.0.1", "--trusted_proxy", "unix"], {"trusted_proxies": ("10.0.0.1", "unix")}),
+        (["--forwarded-header", "forwarded"], {"forwarded_headers": ("forwarded",)}),
+        (["--access-log-format", "json"], {"access_log_format": "json"}),
+        (["--no-request-ids", "--no-probes"], {"request_ids": False, "probes": False}),
     ],
 )
 def test_options_of_the_configuration(arguments: list[str], expected: dict[str, object]) -> None:
@@ -210,6 +217,9 @@ def test_endpoints() -> None:
         (["-v", "5"], "argument -v/--verbosity: invalid choice: 5"),
         (["--write-policy", "a"], "argument --write-policy: there is no = in 'a'"),
         (["--idle-timeout-of", "a=b"], "argument --idle-timeout-of: could not convert string to float: 'b'"),
+        (["--access-log-format", "apache"], "argument --access-log-format: invalid choice: 'apache'"),
+        (["--probe-endpoint", "9000"], "argument --probe-endpoint: an endpoint is tcp:PORT:interface=HOST, "),
+        (["--probe-endpoint", "ssl:1:privateKey=a"], "argument --probe-endpoint: probes are asked without TLS, by tcp"),
         (["--max-bodie-size", "1"], "unrecognized arguments: --max-bodie-size"),
     ],
 )
@@ -252,13 +262,14 @@ def test_limits_out_of_range_are_refused(options: dict[str, object]) -> None:
 
 
 def test_limits_in_force() -> None:
-    """All of them, and where those come from that are no defaults."""
-    config = Config(max_headers=5, http_timeout=1.0, ping_timeout=2.0)
+    """Those that are no defaults, and where they come from."""
+    config = Config(max_headers=5, http_timeout=1.0, ping_timeout=2.0, max_connections=7)
     text = limits_text(config, {"max_headers", "http_timeout"}, {"http_timeout", "ping_timeout"})
-    assert "max_header_size 32768, max_headers 5 (settings), max_body_size 104857600, " in text
-    assert "http_timeout 1.0 (command line), " in text
-    assert "ping_timeout 2.0 (command line), " in text
-    assert len(text.split(", ")) == len(LIMITS)
+    assert text == (
+        "max_headers 5 (settings), http_timeout 1.0 (command line), ping_timeout 2.0 (command line), "
+        "max_connections 7 (this machine); all others are defaults"
+    )
+    assert limits_text(Config(), {"max_headers"}, ()) == "all are defaults"
 
 
 # -- logs --------------------------------------------------------------------------------------------------------------
@@ -285,6 +296,45 @@ def test_access_log_in_a_file(tmp_path: Path, verbosity: str) -> None:
     before, line = path.read_text().splitlines()
     assert before == "before"
     assert re.fullmatch(r'\[\d\d/\w{3}/\d{4} \d\d:\d\d:\d\d\] "GET / HTTP/1\.1" 404 9', line)
+
+
+@pytest.mark.usefixtures("unchanged_logging")
+@pytest.mark.parametrize("form", ["common", "combined", "json"])
+def test_formats_for_tools_have_their_own_time(tmp_path: Path, form: str) -> None:
+    """Nothing stands before what they begin with."""
+    path = tmp_path / "access.log"
+    show_logs(parsed("--access-log", str(path)), form)
+    logging.getLogger("daphne.access").info("%s", "127.0.0.1 - - ...")
+    assert path.read_text() == "127.0.0.1 - - ...\n"
+
+
+# -- who is believed ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "expected"),
+    [
+        ([], {}, ()),
+        (["--proxy-headers"], {}, ("127.0.0.0/8", "::1", "unix")),
+        (["--proxy_headers"], {"trusted_proxies": ("10.0.0.1",)}, ("10.0.0.1",)),
+        (["--proxy-headers", "--trusted-proxy", "10.0.0.2"], {"trusted_proxies": ("10.0.0.1",)}, ("10.0.0.2",)),
+        (["--trusted-proxy", "10.0.0.2"], {}, ("10.0.0.2",)),
+    ],
+)
+def test_proxy_headers_trusts_this_machine(
+    arguments: list[str], settings: dict[str, Any], expected: tuple[str, ...]
+) -> None:
+    """Where nobody says who the proxies are; in 1.x it was everybody."""
+    options = parsed(*arguments)
+    assert completed(configured({**settings, **given_options(options)}), options).trusted_proxies == expected
+
+
+def test_probes_are_asked_in_one_place() -> None:
+    """With an endpoint of their own they are not answered where requests come."""
+    options = parsed("--probe-endpoint", "tcp:9000:interface=0.0.0.0", "--probe-endpoint", "unix:/x")
+    assert options.probe_endpoints == [Tcp("0.0.0.0", 9000), Unix("/x")]
+    assert not completed(Config(), options).probes
+    assert completed(Config(), parsed()).probes
 
 
 # -- what it cannot start with -----------------------------------------------------------------------------------------
@@ -355,11 +405,11 @@ def test_port_in_use(project: Path) -> None:
 
 def test_start_up_lines(project: Path) -> None:
     """Where it listens, with which layer, and with what limits; options of 1.x that mean nothing are said to."""
-    old = ["--force-sync", "--proxy_headers", "--websocket_timeout", "5"]
+    old = ["--force-sync", "--websocket_timeout", "5"]
     with serving(project, "-p", "0", "--max_headers", "60", *old) as process:
         process.wait_for(r"channel layer site_of_daphne\.Crossing$")
         limits = process.wait_for(r"limits: (.*)$")[1]
-        assert "max_headers 60 (command line), max_body_size 1000 (settings), " in limits
+        assert "max_headers 60 (command line), max_body_size 1000 (settings)" in limits
         notes = process.matching("WARNING .* has no effect: ")
         assert len(notes) == len(WITHOUT_MEANING)
 
@@ -378,12 +428,12 @@ def test_several_endpoints(project: Path) -> None:
         process.wait_for(r'^\[.*\] "GET /unix HTTP/1\.1" 200 5$')
 
 
-def get_unix(path: Path, target: str) -> bytes:
+def get_unix(path: Path, target: str, headers: dict[str, str] | None = None) -> bytes:
     """Return the answer to a request on a Unix socket."""
     connection = http.client.HTTPConnection("localhost")
     with socket.socket(socket.AF_UNIX) as connection.sock:
         connection.sock.connect(str(path))
-        connection.request("GET", target)
+        connection.request("GET", target, headers=headers or {})
         return connection.getresponse().read()
 
 
@@ -394,6 +444,49 @@ def test_sockets_that_systemd_has_opened(project: Path) -> None:
         assert line.count("http://") == 1
         assert process.port not in (0, 8000)
         assert process.get("/activated") == (200, "/activated")
+
+
+def test_probes_and_proxies_and_the_access_log(project: Path) -> None:
+    """Probes have a port of their own, until the very end; a proxy on this machine is believed, and the log is JSON."""
+    port, path = free_port(), project / "proxied"
+    options = ["-p", "0", "-u", str(path), "--probe-endpoint", f"tcp:{port}:interface=127.0.0.1", "--proxy_headers"]
+    with serving(project, *options, "--access-log-format", "json") as process, ThreadPoolExecutor() as threads:
+        process.wait_for(rf"probes are answered on http://127\.0\.0\.1:{port}$")
+        process.wait_for("--proxy-headers: proxies on this machine are trusted")
+        assert process.get("/-/ready") == (200, "/-/ready")
+        assert probe(port, "live") == (200, "live\n")
+        assert probe(port, "ready")[0] == 503, "nobody announces a reader here"
+        headers = {"X-Forwarded-For": "203.0.113.5", "X-Forwarded-Proto": "https", "X-Request-ID": "abc"}
+        assert get_unix(path, "/unix?q", headers) == b"/unix"
+        record = json.loads(process.wait_for('^{.*"/unix".*}$')[0])
+        assert (record["client"], record["scheme"], record["request_id"]) == ("203.0.113.5", "https", "abc")
+        held = threads.submit(process.get, "/held")
+        open_gate(project, before=lambda: ends_with_probes(process, port))
+        assert held.result() == (200, "/held")
+        assert process.wait() == 0
+
+
+def ends_with_probes(process: Process, port: int) -> None:
+    """Let a process end that has a request in progress: it is alive and not ready until that is answered."""
+    process.send(signal.SIGTERM)
+    process.wait_for("ending: ")
+    assert probe(port, "live") == (200, "live\n")
+    assert probe(port, "ready") == (503, "not ready: this server ends\n")
+
+
+def open_gate(project: Path, before: Callable[[], None]) -> None:
+    """Do something once a request is held at the gate, and then let it through."""
+    with (project / "gate").open("w"):  # opens when the reader is there
+        before()
+
+
+def probe(port: int, name: str) -> tuple[int, str]:
+    """Return the answer to a probe."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    with closing(connection):
+        connection.request("GET", f"/-/{name}")
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
 
 
 def test_tls_and_a_certificate_that_is_renewed(project: Path, tmp_path: Path) -> None:

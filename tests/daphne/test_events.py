@@ -10,6 +10,7 @@ import pytest
 from daphne import events
 from daphne.config import Config
 from daphne.http import HttpParser, Request
+from daphne.source import Address, Source
 from tests.daphne.wire import CLIENT, SERVER, Transport, get
 
 COMMON = {"query_string": b"q=%20", "root_path": "/app", "headers": [(b"host", b"testserver")]}
@@ -22,15 +23,15 @@ def parse(data: bytes) -> Request:
     return request
 
 
-def transport(**extra: Any) -> Transport:
-    """Return a transport with these pieces of information."""
-    return Transport(asyncio.Protocol(), **extra)
+def source(**extra: Any) -> Source:
+    """Return what a transport with these pieces of information says."""
+    return events.source_of(Transport(asyncio.Protocol(), **extra))
 
 
 def test_an_http_request_has_every_key_of_its_format() -> None:
     """Text path, raw query, header pairs, both addresses; the body is added by whoever has it."""
     request = parse(get("/caf%C3%A9?q=%20"))
-    content = events.http_request(request, "http.response.p!1", transport(), Config(root_path="/app"))
+    content = events.http_request(request, "http.response.p!1", source(), Config(root_path="/app"))
     assert content == COMMON | {
         "reply_channel": "http.response.p!1",
         "http_version": "1.1",
@@ -44,13 +45,13 @@ def test_an_http_request_has_every_key_of_its_format() -> None:
 
 def test_a_handshake_has_every_key_that_its_lane_does_not_add() -> None:
     """Scheme and subprotocols take the place of what only HTTP has."""
-    content = events.websocket_connect(parse(get("/?q=%20")), transport(), Config(root_path="/app"), ["chat"])
+    content = events.websocket_connect(parse(get("/?q=%20")), source(), Config(root_path="/app"), ["chat"])
     assert content == COMMON | {"scheme": "ws", "subprotocols": ["chat"], "client": CLIENT, "server": SERVER}
 
 
 def test_tls_shows_in_the_scheme() -> None:
     """A transport that has an SSL object is encrypted."""
-    encrypted = transport(ssl_object=object())
+    encrypted = source(ssl_object=object())
     assert events.http_request(parse(get()), "c!1", encrypted, Config())["scheme"] == "https"
     assert events.websocket_connect(parse(get()), encrypted, Config(), [])["scheme"] == "wss"
 
@@ -65,6 +66,14 @@ def test_tls_shows_in_the_scheme() -> None:
         (None, None),
     ],
 )
-def test_addresses(name: object, expected: object) -> None:
+def test_addresses(name: object, expected: Address) -> None:
     """IPv6 addresses lose flow and scope; unix sockets have none."""
-    assert events.peer_of(transport(peername=name)) == expected
+    assert source(peername=name, sockname=name) == Source(expected, expected)
+
+
+def test_a_proxy_may_say_where_the_application_is_mounted() -> None:
+    """Also that it is at the root, whatever the configuration says."""
+    config = Config(root_path="/app")
+    for said, expected in ((None, "/app"), ("/elsewhere", "/elsewhere"), ("", "")):
+        content = events.http_request(parse(get()), "c!1", Source(CLIENT, root_path=said), config)
+        assert content["root_path"] == expected

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import resource
 import socket
 import sys
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, cast
 
 import pytest
@@ -31,6 +28,7 @@ from tests.daphne.wire import (
     text,
     upgrade,
 )
+from tests.services import many_files
 
 OFFER = "Sec-WebSocket-Extensions: permessage-deflate"
 
@@ -94,17 +92,6 @@ async def enter(site: Site, *lines: str, buffer: int = 0) -> Raw:
     await client.holds(len(b"\x81\x07welcome"))
     client.received.clear()
     return client
-
-
-@contextmanager
-def many_files(number: int) -> Iterator[None]:
-    """Allow so many open files, or skip where the system does not."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard < number:
-        pytest.skip(f"this needs {number} open files, and {hard} are allowed")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, number), hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 # -- too many at once --------------------------------------------------------------------------------------------------
@@ -184,6 +171,7 @@ def test_cycles_of_connect_and_disconnect_leave_nothing_behind(play: Play) -> No
             await asyncio.gather(*(client.lost for client in clients))
         await site.seen(DISCONNECT, site.cycles + number)
         site.cycles += number
+        site.log.clear()
         for seen in site.worker.seen.values():
             seen[:] = [{}] * len(seen)
         while site.server.connections:  # noqa: ASYNC110 - the last event is settled soon, and nobody tells

@@ -120,6 +120,12 @@ OWN_REFUSALS = {
     "chunked twice": (head(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked") + b"0\r\n\r\n", 400),
     "chunked hidden by a tab": (head(b"Transfer-Encoding: \x0bchunked") + b"0\r\n\r\n", 400),
     "h2c with a body": (head(b"Connection: upgrade", b"Upgrade: h2c", b"Content-Length: 5") + b"hello", 400),
+    "h2c": (head(b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABkAAQ"), 400),
+    "h2c that is not meant": (head(b"Upgrade: h2c"), 400),
+    "TLS by upgrade": (head(b"Connection: upgrade", b"Upgrade: TLS/1.0, HTTP/1.1", first=b"OPTIONS * HTTP/1.1"), 400),
+    "WebSocket by POST": (SOCKET.replace(b"GET", b"POST"), 400),
+    "WebSocket over HTTP/1.0": (SOCKET.replace(b"HTTP/1.1", b"HTTP/1.0"), 400),
+    "WebSocket without Connection": (head(b"Upgrade: websocket"), 400),
     "WebSocket with a body": (SOCKET[:-2] + b"Content-Length: 5\r\n\r\nhello", 400),
     "long target": (b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n" % (b"a" * 200), 414),
     "request line without end": (b"GET /" + b"a" * 300, 414),
@@ -396,14 +402,6 @@ def test_an_upgrade_to_websocket_ends_parsing() -> None:
     assert len(events) == 3
     assert rest == b"\x81\x85\0\r\n\r\n" + GET
     assert status is None
-
-
-def test_other_upgrades_are_ignored() -> None:
-    """The next request is parsed as if nothing had been asked."""
-    upgrade = head(b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA")
-    events, status, rest = parse(upgrade + GET)
-    assert [type(event) for event in events] == [Request, type(END), Request, type(END)]
-    assert (status, rest) == (None, b"")
 
 
 @pytest.mark.parametrize(

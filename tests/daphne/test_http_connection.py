@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from channel_layers.envelope import AGAIN, LOST, RAISED, RETURNED, UNDECIDED, UNROUTED
+from daphne.http_connection import HttpConnection
 from tests.daphne.serving import CONNECT, HTTP_DISCONNECT, REQUEST, USUAL, Job, Rig, serving
 from tests.daphne.virtual_time import elapse, idle
 from tests.daphne.wire import SERVER, Answer, Transport, get, post, read_answer, upgrade
@@ -43,7 +44,7 @@ async def chunks(rig: Rig, job: Job, number: int = -1) -> list[dict[str, Any]]:
 
 async def test_a_request_becomes_a_message_and_its_reply_a_response() -> None:
     """With every key of the format; the connection stays for the next one."""
-    async with serving() as rig:
+    async with serving(request_ids=False) as rig:
         client = rig.connect()
         client.feed(get("/caf%C3%A9?a=%20", "X-Test: 1"))
         job = await rig.job(REQUEST)
@@ -336,7 +337,7 @@ async def test_a_part_that_cannot_be_sent_cuts_the_response(caplog: pytest.LogCa
         await idle()
         assert (client.aborted, client.written.endswith(b"\r\n\r\non")) == (True, True)
         assert "the response to GET /page cannot be sent: " in caplog.text
-        assert rig.lines == ['"GET /page HTTP/1.1" 499 0']
+        assert rig.lines == ['"GET /page HTTP/1.1" 500 2']
 
 
 # -- limits ------------------------------------------------------------------------------------------------------------
@@ -519,7 +520,7 @@ async def test_a_client_that_leaves_is_logged(begun: bool) -> None:
             await idle()
         client.take()
         client.lose()
-        assert rig.lines == ['"GET /page HTTP/1.1" 499 0']
+        assert rig.lines == [f'"GET /page HTTP/1.1" 499 {3 * begun}']
         assert rig.server.connections == {}
         job.end(OK, {"content": b"two"})
         await idle()
@@ -720,6 +721,112 @@ async def test_a_handshake_may_follow_requests_on_one_connection() -> None:
         assert b"HTTP/1.1 101 " in read_answer(client.written).rest
 
 
+# -- behind a proxy ----------------------------------------------------------------------------------------------------
+
+PROXIED: dict[str, Any] = {
+    "trusted_proxies": ("192.0.2.0/24",),
+    "forwarded_headers": ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port"),
+}
+FORWARDED = (
+    "X-Forwarded-For: 203.0.113.5",
+    "X-Forwarded-Proto: https",
+    "X-Forwarded-Host: site.example",
+    "X-Forwarded-Port: 443",
+)
+STRANGER = ("198.51.100.9", 4711)
+
+
+async def test_a_request_through_a_proxy_is_that_of_its_client() -> None:
+    """Client, scheme, host and port, for a request and a handshake alike, and in the log."""
+    async with serving(**PROXIED) as rig:
+        client = rig.connect()
+        client.feed(get("/", *FORWARDED))
+        socket = rig.handshake("/chat", *FORWARDED)
+        for channel, scheme in ((REQUEST, "https"), (CONNECT, "wss")):
+            job = await rig.job(channel)
+            content = job.content
+            assert (content["client"], content["server"]) == (["203.0.113.5", 0], ["192.0.2.1", 443])
+            assert (content["scheme"], content["headers"][0]) == (scheme, [b"host", b"site.example"])
+            job.end(*[{"status": 204}] * (channel == REQUEST))
+        await idle()
+        assert [access.source.client for access in rig.log] == [("203.0.113.5", 0)] * 2
+        socket.lose()
+        assert rig.log[-1].source.client == ("203.0.113.5", 0)
+
+
+async def test_what_a_stranger_says_of_itself_reaches_nobody() -> None:
+    """Neither the application nor the log; nor does the name that it gives its request."""
+    async with serving(**PROXIED) as rig:
+        client = rig.connect(peername=STRANGER)
+        client.feed(get("/", *FORWARDED, "X-Request-ID: abc"))
+        content = (await rig.job(REQUEST)).content
+        assert (content["client"], content["scheme"]) == (list(STRANGER), "http")
+        assert content["server"] == list(SERVER)
+        assert [name for name, _ in content["headers"]] == [b"host", b"x-request-id"]
+        assert content["headers"][1][1] != b"abc"
+        client.lose()
+        assert rig.log[0].source.client == STRANGER
+
+
+async def test_without_a_list_forwarded_headers_are_headers() -> None:
+    """The application may know what they are worth; the server does not."""
+    async with serving() as rig:
+        client = rig.connect()
+        client.feed(get("/", *FORWARDED))
+        content = (await rig.job(REQUEST)).content
+        assert (content["client"], content["scheme"]) == (["192.0.2.7", 50001], "http")
+        assert len(content["headers"]) == 1 + len(FORWARDED) + 1
+
+
+async def test_a_page_of_the_host_that_a_proxy_was_asked_for_may_open_a_socket() -> None:
+    """The Origin is held against the host that the browser knows."""
+    async with serving(**PROXIED) as rig:
+        rig.handshake("/chat", *FORWARDED, "Origin: https://site.example")
+        (await rig.job(CONNECT)).end()
+        foreign = rig.handshake("/chat", *FORWARDED, "Origin: https://testserver")
+        assert (await answer(foreign)).status == 403
+
+
+async def test_what_a_proxy_says_and_nobody_understands_is_refused() -> None:
+    """The proxy is set up wrongly, which the log says."""
+    async with serving(**PROXIED) as rig:
+        for request in (get("/", "X-Forwarded-Proto: yes"), upgrade("/chat", "X-Forwarded-Proto: yes")):
+            client = rig.connect()
+            client.feed(request)
+            assert (await answer(client)).status == 400
+        assert await rig.is_quiet()
+
+
+async def test_connections_per_address_are_those_of_the_clients() -> None:
+    """A proxy has as many as it needs; a client that has its share is told so, whichever proxy it comes through."""
+    async with serving(max_connections_per_address=2, **PROXIED) as rig:
+        asks = get("/", "X-Forwarded-For: 203.0.113.5")
+        first, second, third = rig.connect(), rig.connect(), rig.connect()
+        first.feed(asks)
+        job = await rig.job(REQUEST)
+        socket = rig.handshake("/chat", "X-Forwarded-For: 203.0.113.5")
+        (await rig.job(CONNECT)).end()
+        second.feed(asks)
+        assert (await answer(second)).status == 429
+        assert b"429" in rig.handshake("/chat", "X-Forwarded-For: 203.0.113.5").take()
+        third.feed(get("/", "X-Forwarded-For: 203.0.113.6"))
+        (await rig.job(REQUEST)).end(OK)
+        assert (await answer(third)).status == 200
+        job.end(OK)
+        await idle()
+        third.feed(asks)
+        (await rig.job(REQUEST)).end(OK)
+        assert (await answer(third)).status == 200
+        third.feed(asks)
+        socket.lose()
+        (await rig.job(REQUEST)).end(OK)
+        await idle()
+        direct = [rig.connect(peername=STRANGER) for _ in range(3)]
+        direct[2].feed(get())
+        assert (await answer(direct[2])).status == 429
+        assert rig.server.losses.counts["connection refused"] == 3
+
+
 # -- the server ends ---------------------------------------------------------------------------------------------------
 
 
@@ -731,10 +838,17 @@ async def test_an_idle_connection_is_closed_when_the_server_stops() -> None:
         job = await rig.job(REQUEST)
         unread = rig.connect()
         unread.feed(post(b"a")[:-1])
-        channel = job.reply_channel
-        rig.server.connections[channel].close(1012, "", "server (stops)")
-        assert not busy.is_closing()
+        for client in (idle_one, busy, unread):
+            end(client)
+        assert (idle_one.is_closing(), busy.is_closing()) == (True, False)
         job.end(OK)
         assert (await answer(busy)).headers["connection"] == "close"
         assert busy.lost
-        assert (idle_one.is_closing(), unread.is_closing()) == (False, False)
+        assert ((await answer(unread)).status, unread.lost) == (503, True)
+
+
+def end(client: Transport) -> None:
+    """Do with a connection what a server does that ends."""
+    connection = client.protocol
+    assert isinstance(connection, HttpConnection)
+    connection.close(1012, "", "server (stops)")

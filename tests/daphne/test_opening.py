@@ -357,7 +357,7 @@ async def test_a_client_that_left_is_disconnected_from_a_consumer_that_took_it(
         job = await rig.job(CONNECT)
         transport.lose()
         await idle()
-        assert rig.lines == ["WS REFUSED /chat 0 [unix]: the client left before the decision"]
+        assert rig.lines == ["WS REFUSED /chat 499 [192.0.2.7:50001]: the client left before the decision"]
         job.end(*replies, outcome=outcome)
         await idle()
         sent = [await rig.job(DISCONNECT) for _ in range(rig.depth(DISCONNECT))]

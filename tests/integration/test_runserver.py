@@ -181,7 +181,7 @@ CHANNELS = {"MAX_HANDSHAKES": 1, "MAX_WAITING_HANDSHAKES": 0}
         for line in (
             r"GET /hello/ answered 503: channel 'http\.request' is full: 1 messages wait, the limit is 1, .*raise ",
             r"WS REFUSED /chat/ 503 \[[\d.:]+\]: 1 handshakes wait for a decision already \(max_handshakes\), 0 for",
-            "GET /hello/ answered 503: no worker reads http.request; start a worker with: python manage.py runworker$",
+            "GET /hello/ answered 503: no worker reads http.request; start a worker with: python manage.py runworker ",
             r"WS REFUSED /chat/ 503 .*no worker reads websocket\.connect; start one with: python manage.py runworker$",
         ):
             server.wait_for(line)

@@ -12,7 +12,7 @@ import pytest
 from channel_layers import codec
 from channel_layers.base import BaseChannelLayer
 from channel_layers.conformance.harness import KIND, Harness, NewLayer, drained, event
-from channel_layers.envelope import Envelope, done
+from channel_layers.envelope import MESSAGE, Envelope, done
 from channel_layers.slot import Slot
 
 
@@ -257,6 +257,20 @@ class SlotConformance(Harness):
         assert layer.find_lost([queued, claimed]) == [claimed]
         layer.flush()
         assert layer.find_lost([queued, claimed]) == [queued, claimed]
+
+    def test_a_request_is_looked_after_as_an_event_is(
+        self, layer: BaseChannelLayer, peer: BaseChannelLayer, owner: str
+    ) -> None:
+        """It is no event, since it may be refused and may expire, but its server finds it all the same."""
+        queued, claimed = (Envelope(MESSAGE, f"conformance.{'ab'[n]}", b"\x80", owner, n + 1) for n in range(2))
+        layer.write([queued, claimed])
+        slot = peer.open_slot()
+        self.take(slot, "conformance.b")
+        assert layer.find_lost([queued, claimed]) == []
+        slot.close()
+        assert layer.find_lost([queued, claimed]) == [claimed]
+        assert [layer.retract(queued), layer.retract(queued)] == [True, False]
+        assert layer.find_lost([queued]) == [queued]
 
     # -- retracting ------------------------------------------------------------------------------------------------
 

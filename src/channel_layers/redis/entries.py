@@ -23,21 +23,26 @@ decode_entry = msgspec.msgpack.Decoder(list[Envelope]).decode
 def queue_element(envelope: Envelope) -> bytes:
     """Return what stands in a queue: a letter, the time, the envelope.
 
-    The server sets the time of a message. It leaves an event as it is, so that its sender finds it by its bytes.
+    The server sets the time of a message. It leaves what its sender looks after as it is, an event (``e``) or a request
+    (``r``, a message with an owner), to be found by its bytes.
     """
-    return _HEAD.pack(b"e" if envelope.kind == EVENT else b"m", envelope.time) + _encoder.encode(envelope)
+    return _HEAD.pack(_letter(envelope), envelope.time) + _encoder.encode(envelope)
 
 
 def queue_elements(envelopes: Sequence[Envelope], now: float, run: str) -> list[bytes]:
     """Return the elements of ``envelopes``, which are written at ``now`` in the layer's run ``run``."""
-    event, message, encode = _HEAD.pack(b"e", now), _HEAD.pack(b"m", now), _encoder.encode
+    heads, encode = {letter: _HEAD.pack(letter, now) for letter in (b"e", b"m", b"r")}, _encoder.encode
     elements = []
     for envelope in envelopes:
         envelope.time = now
         if envelope.owner:
             envelope.run = run
-        elements.append((event if envelope.kind == EVENT else message) + encode(envelope))
+        elements.append(heads[_letter(envelope)] + encode(envelope))
     return elements
+
+
+def _letter(envelope: Envelope) -> bytes:
+    return b"e" if envelope.kind == EVENT else b"r" if envelope.owner else b"m"
 
 
 def read_element(element: bytes) -> Envelope:

@@ -30,6 +30,8 @@ except ImportError as error:
     sys.exit(f"daphne: {error}")
 
 from channel_layers.readiness import wait_until_usable
+from daphne.access_format import TEXT
+from daphne.cli.intake import add_intake, completed
 from daphne.config import LIMITS, Config, text_of
 from daphne.endpoints import (
     HOST,
@@ -57,7 +59,6 @@ ALIASES: Final = {"http_timeout": ["-t"], "handshake_timeout": ["--websocket-con
 """What 1.x calls such an option besides."""
 WITHOUT_MEANING: Final = {
     "force_sync": "the layer is always read in the same way",
-    "proxy_headers": "forwarded headers are not read; client and scheme are those of the connection itself",
     "websocket_timeout": "a socket stays open for as long as both of its ends want",
 }
 """Options of 1.x that are accepted with a note."""
@@ -111,6 +112,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_endpoints(parser.add_argument_group("where to listen", "Each may be given several times."))
     _add_logs(parser.add_argument_group("what to log"))
     _add_application(parser.add_argument_group("what the application sees"))
+    add_intake(parser)
     _add_limits(parser.add_argument_group("limits", "Sizes are bytes, times are seconds."))
     for name in WITHOUT_MEANING:
         action = "store" if name.endswith("_timeout") else "store_true"
@@ -230,16 +232,18 @@ def run(options: argparse.Namespace) -> None:
     layer = load_layer(options.layer)
     given = given_options(options)
     config = configured({**layer.server_options, **given})
-    show_logs(options)
+    show_logs(options, config.access_log_format)
+    config = completed(config, options)
     for name in WITHOUT_MEANING.keys() & vars(options).keys():
         logger.warning("%s has no effect: %s", _option(name), WITHOUT_MEANING[name])
     others = [*options.others, *passed_on(os.environ)]
     wait_until_usable(layer, logger.warning)
     with ExitStack() as opened, asyncio.Runner(loop_factory=new_event_loop) as runner:
         listeners = listen_on(choose(options.hosts, options.ports, others, certificate_of(options)))
-        for listener in listeners:
+        probed = listen_on(options.probe_endpoints)
+        for listener in (*listeners, *probed):
             opened.enter_context(listener.sock)
-        runner.run(serve(layer, within_file_limit(config), listeners, given, options.parent_fd))
+        runner.run(serve(layer, within_file_limit(config), listeners, given, options.parent_fd, probed))
 
 
 def certificate_of(options: argparse.Namespace) -> Certificate | None:
@@ -277,7 +281,7 @@ def configured(options: dict[str, Any]) -> Config:
         sys.exit(f"daphne: {error}")
 
 
-def show_logs(options: argparse.Namespace) -> None:
+def show_logs(options: argparse.Namespace, access_log_format: str = TEXT) -> None:
     """Log to standard error unless the project has its own logging, and each access where the options say."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for name in ("daphne", "channel_layers"):
@@ -289,7 +293,8 @@ def show_logs(options: argparse.Namespace) -> None:
         access_log.disabled = True
         return
     handler = logging.StreamHandler(sys.stdout) if target == "-" else WatchedFileHandler(target)
-    handler.setFormatter(logging.Formatter("[%(asctime)s] %(message)s", "%d/%b/%Y %H:%M:%S"))
+    form = "[%(asctime)s] %(message)s" if access_log_format == TEXT else "%(message)s"  # the others have the time
+    handler.setFormatter(logging.Formatter(form, "%d/%b/%Y %H:%M:%S"))
     access_log.addHandler(handler)
 
 
@@ -299,23 +304,28 @@ async def serve(
     listeners: Sequence[Listener],
     given: Collection[str] = (),
     parent_fd: int | None = None,
+    probed: Sequence[Listener] = (),
 ) -> None:
     """Serve on ``listeners`` until SIGTERM or SIGINT; a second one ends the process at once.
 
     SIGHUP reads certificates again. ``given`` are the options that the command line has set. ``parent_fd`` is the line
     to a process that has started this one: it is told when the server listens, its end is the server's, and signals of
-    a terminal are left to it.
+    a terminal are left to it. On ``probed`` only probes are answered.
     """
     stop = asyncio.Event()
     server = Server(layer, config)
     contexts = [(each.certificate, each.certificate.context()) for each in listeners if each.certificate]
     _handle_signals(stop, contexts, has_parent=parent_fd is not None)
     await server.start([each.sock for each in listeners if not each.certificate])
+    for listener in probed:
+        await server.listen(listener.sock, only_probes=True)
     secured = [each.sock for each in listeners if each.certificate]
     for sock, (_, context) in zip(secured, contexts, strict=True):
         await server.listen(sock, context)
     parent = None if parent_fd is None else Parent(parent_fd, stop.set)
     logger.info("process %d listens on %s", os.getpid(), ", ".join(map(address_of, listeners)))
+    if probed:
+        logger.info("probes are answered on %s", ", ".join(map(address_of, probed)))
     logger.info("channel layer %s.%s", type(layer).__module__, type(layer).__qualname__)
     logger.info("limits: %s", limits_text(config, layer.server_options, given))
     if parent is not None:
@@ -364,9 +374,11 @@ def renew(contexts: Sequence[Secured]) -> None:
 
 
 def limits_text(config: Config, settings: Collection[str], given: Collection[str]) -> str:
-    """Return all limits in force, and where those come from that are not defaults."""
+    """Return the limits in force that are no defaults, and where they come from."""
 
     def source(name: str) -> str:
-        return " (command line)" if name in given else " (settings)" if name in settings else ""
+        return "command line" if name in given else "settings" if name in settings else "this machine"
 
-    return ", ".join(f"{field.name} {getattr(config, field.name)}{source(field.name)}" for field in LIMITS)
+    changed = [field for field in LIMITS if getattr(config, field.name) != field.default]
+    texts = [f"{field.name} {getattr(config, field.name)} ({source(field.name)})" for field in changed]
+    return ", ".join(texts) + "; all others are defaults" if texts else "all are defaults"

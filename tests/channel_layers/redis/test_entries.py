@@ -48,6 +48,7 @@ def test_the_server_can_set_the_time_of_an_element() -> None:
     later = entries.queue_element(Envelope(MESSAGE, "a", time=2.0))
     assert entries.read_element(element[:1] + later[1:9] + element[9:]).time == 2.0
     assert (element[:1], entries.queue_element(Envelope(EVENT, "a"))[:1]) == (b"m", b"e")
+    assert entries.queue_element(Envelope(MESSAGE, "a", owner="b"))[:1] == b"r", "its sender looks for these bytes"
 
 
 def test_ids_of_entries() -> None:

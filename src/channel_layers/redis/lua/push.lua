@@ -1,9 +1,9 @@
 -- Append messages and events to one queue, in order.
 -- KEYS: 1 the queue, 2 its bell
 -- ARGV: 1 how many messages may wait, 2 seconds they may wait, 3 seconds the keys live (0: for ever), 4... elements
--- An element is a letter (m: a message, e: an event), the time as a big-endian double, and an encoded envelope.
--- A message gets the server's time. An event is neither refused nor expired: its server bounds it and finds it by
--- its bytes.
+-- An element is a letter (m: a message, r: a request, e: an event), the time as a big-endian double, and an encoded
+-- envelope. A message gets the server's time. Requests and events are found by their bytes, so they stay as they are;
+-- an event is neither refused nor expired: its server bounds it.
 -- Returns 0, or {expired, depth, age of the oldest in s as text, positions of what was refused}
 local queue, bell = KEYS[1], KEYS[2]
 local capacity, expiry, lifetime = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -18,7 +18,7 @@ local expired, refused = 0, {}
 local function drop_expired()
     while true do
         local head = redis.call('LINDEX', queue, 0)
-        if not head or string.byte(head) ~= 109 or struct.unpack('>d', head, 2) >= now - expiry then return end
+        if not head or string.byte(head) == 101 or struct.unpack('>d', head, 2) >= now - expiry then return end
         redis.call('LPOP', queue)
         expired, depth = expired + 1, depth - 1
     end
@@ -33,15 +33,16 @@ end
 
 for i = 4, #ARGV do
     local element = ARGV[i]
-    local is_message = string.byte(element) == 109
-    if is_message and depth >= capacity then
+    local letter = string.byte(element)
+    local is_bounded = letter ~= 101
+    if is_bounded and depth >= capacity then
         push() -- what is looked at has to be there
         drop_expired()
     end
-    if is_message and depth >= capacity then
+    if is_bounded and depth >= capacity then
         refused[#refused + 1] = i - 4
     else
-        if is_message then element = 'm' .. stamp .. string.sub(element, 10) end
+        if letter == 109 then element = 'm' .. stamp .. string.sub(element, 10) end
         accepted[#accepted + 1] = element
         depth = depth + 1
         if #accepted == CHUNK then push() end

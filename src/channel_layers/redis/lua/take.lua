@@ -14,7 +14,7 @@ local expired, moved = {}, false
 local function unexpired(elements)
     local fresh = {}
     for _, element in ipairs(elements) do
-        if string.byte(element) ~= 109 or struct.unpack('>d', element, 2) >= now - expiry then
+        if string.byte(element) == 101 or struct.unpack('>d', element, 2) >= now - expiry then
             fresh[#fresh + 1] = element
         end
     end

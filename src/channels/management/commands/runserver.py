@@ -39,7 +39,8 @@ from channels.processes.commands import common_options
 from channels.processes.workers import WorkerOptions
 from channels.staticfiles import WHITENOISE, StaticFilesConsumer
 from channels.worker import Worker
-from daphne.access import Access
+from daphne.access import CLOSE, Access
+from daphne.access_format import as_text
 from daphne.config import LIMITS, Config, text_of
 from daphne.server import Server, new_event_loop
 
@@ -286,10 +287,12 @@ class DevelopmentServer:
 
 def log_access(access: Access) -> None:
     """Log in the format and the colours of Django's development server."""
+    # The status of a socket that has closed is its close code, which has no colour.
+    status = HTTPStatus.OK if access.event == CLOSE else access.status
     level = logging.INFO
-    if access.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         level = logging.ERROR
     elif access.failed:
         level = logging.WARNING
-    extra = {"server_time": time.strftime(TIME_FORMAT), "status_code": access.status or HTTPStatus.OK}
-    access_log.log(level, "%s", access.text, extra=extra)
+    extra = {"server_time": time.strftime(TIME_FORMAT), "status_code": status}
+    access_log.log(level, "%s", as_text(access), extra=extra)

@@ -1,0 +1,279 @@
+"""``python -m benchmarks.bodies [--check]``: a gigabyte up, a gigabyte down, and what everybody else notices of it.
+
+A server, a worker for requests, one for sockets and Redis, each a process of its own. While a file is uploaded through
+a form, and while as many bytes are downloaded, measured are:
+
+* the growth of each process, and of Redis, over what they had after a small one of each;
+* the latency of an echo beside it, against the same echo while nothing else happens.
+
+Then an upload is given up in its middle, and no file may be left. ``--check`` exits 1 when a threshold is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from websockets.sync.client import ClientConnection, connect
+
+from benchmarks.site.bodies import PIECE
+from benchmarks.stack import Stack
+
+MIB = 1024 * 1024
+SIZE = 1024 * MIB
+GROWTH = 16 * MIB
+"""Bytes that each process may grow by."""
+SLOWER = 2.0
+"""How many times as long as alone an echo may take."""
+SECONDS = 10.0
+"""How long the echo alone is measured."""
+BETWEEN = 0.005
+"""Seconds from one echo to the next."""
+BOUNDARY = "a-boundary"
+BEFORE = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="large"\r\n\r\n'.encode()
+BEHIND = f"\r\n--{BOUNDARY}--\r\n".encode()
+PATIENCE = 30.0
+
+
+class Site(Stack):
+    """Server, workers and Redis; uploads are kept in a directory of their own while they are handled."""
+
+    def __init__(self) -> None:
+        super().__init__(workers=2, server_options=["--max-body-size", str(4 * SIZE)])
+        self.uploads = self.folder / "uploads"
+        self.uploads.mkdir()
+        options = [("requests", "http.*"), ("sockets", "websocket.*")]
+        self.workers = [
+            self._python(name, "-m", "django", "runworker", "--threads", "2", "--only-channels", channels)
+            for name, channels in options
+        ]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process needs to belong to the site."""
+        return {
+            **super().environment,
+            "DJANGO_SETTINGS_MODULE": "benchmarks.site.bodies",
+            "BENCHMARK_UPLOADS": str(self.folder / "uploads"),
+        }
+
+
+# -- the load, in a process of its own ---------------------------------------------------------------------------------
+
+
+def upload(port: int, size: int) -> str:
+    """Upload a file of ``size`` bytes; return what the view says of it."""
+    with connected(port) as client:
+        client.sendall(head_of_upload(size))
+        for piece in pieces(size):
+            client.sendall(piece)
+        client.sendall(BEHIND)
+        with http.client.HTTPResponse(client) as answer:
+            answer.begin()
+            return answer.read().decode()
+
+
+def download(port: int, size: int) -> int:
+    """Return how many bytes have come."""
+    with connected(port) as client:
+        client.sendall(f"GET /download/{size}/ HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+        with http.client.HTTPResponse(client) as answer:
+            answer.begin()
+            return sum(map(len, iter(lambda: answer.read(MIB), b"")))
+
+
+def head_of_upload(size: int) -> bytes:
+    """Return the head of the request, and that of the file in its form."""
+    lines = [
+        "POST /upload/ HTTP/1.1",
+        "Host: 127.0.0.1",
+        "Connection: close",
+        f"Content-Type: multipart/form-data; boundary={BOUNDARY}",
+        f"Content-Length: {len(BEFORE) + size + len(BEHIND)}",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode() + BEFORE
+
+
+def pieces(size: int) -> Iterator[bytes]:
+    """Yield ``size`` bytes."""
+    for start in range(0, size, len(PIECE)):
+        yield PIECE[: size - start]
+
+
+def connected(port: int) -> socket.socket:
+    """Return a connection to the server."""
+    return socket.create_connection(("127.0.0.1", port), timeout=120)
+
+
+def in_a_process(what: str, port: int, size: int) -> str:
+    """Do it in a process of its own, and return what that prints."""
+    command = [sys.executable, "-m", "benchmarks.bodies", what, str(port), str(size)]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
+def expected_of(what: str, size: int) -> str:
+    """Return what :func:`in_a_process` returns if not a byte was lost or changed."""
+    if what == "download":
+        return str(size)
+    digest = hashlib.blake2b()
+    for piece in pieces(size):
+        digest.update(piece)
+    return f"{size} {digest.hexdigest()}"
+
+
+# -- what is measured --------------------------------------------------------------------------------------------------
+
+
+class Watch:
+    """The most that each process has had in memory, from the beginning of the block to its end."""
+
+    def __init__(self, site: Stack) -> None:
+        self._processes = [*site.servers, *site.workers, site.redis]
+        self._before = {process.name: process.resident() for process in self._processes}
+        self._most = dict(self._before)
+        self._ends = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def growth(self) -> dict[str, int]:
+        """Return by how many bytes each has grown at its largest."""
+        return {name: self._most[name] - before for name, before in self._before.items()}
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ends.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._ends.wait(0.05):
+            for process in self._processes:
+                self._most[process.name] = max(self._most[process.name], process.resident())
+
+
+@contextmanager
+def echoing(port: int, latencies: list[float]) -> Iterator[None]:
+    """Send one echo after another until the block ends, and note how long each took."""
+    ends = threading.Event()
+
+    def run(client: ClientConnection) -> None:
+        while not ends.wait(BETWEEN):
+            began = time.perf_counter()
+            client.send("x" * 100)
+            client.recv(timeout=PATIENCE)
+            latencies.append(time.perf_counter() - began)
+
+    with connect(f"ws://127.0.0.1:{port}/echo/", compression=None, proxy=None) as client:
+        thread = threading.Thread(target=run, args=[client])
+        thread.start()
+        try:
+            yield
+        finally:
+            ends.set()
+            thread.join()
+
+
+def p99(latencies: Sequence[float]) -> float:
+    """Return what 99 of 100 stay below, in seconds."""
+    return sorted(latencies)[len(latencies) * 99 // 100]
+
+
+def run(site: Site, size: int, seconds: float) -> Iterator[bool]:
+    """Yield for each figure whether it holds, once it is printed."""
+    [port] = site.ports
+    for what in ("upload", "download", "upload", "download"):
+        in_a_process(what, port, 64 * MIB)
+    alone: list[float] = []
+    with echoing(port, alone):
+        time.sleep(seconds)
+    print(f"echo alone: p50 {median(alone):.2f} ms, p99 {p99(alone) * 1000:.2f} ms", flush=True)
+    for what in ("upload", "download"):
+        yield from beside(site, what, size, alone)
+    yield no_file_is_left(site)
+
+
+def beside(site: Site, what: str, size: int, alone: Sequence[float]) -> Iterator[bool]:
+    """Move the bytes, and yield what that did to memory, and to the echo."""
+    latencies: list[float] = []
+    began = time.perf_counter()
+    with Watch(site) as watch, echoing(site.ports[0], latencies):
+        found = in_a_process(what, site.ports[0], size)
+    seconds = time.perf_counter() - began
+    assert found == expected_of(what, size), f"the {what} is not what was sent: {found}"
+    print(f"{what} of {size // MIB} MiB in {seconds:.1f} s, {size / seconds / MIB:.0f} MiB/s", flush=True)
+    for name, grown in watch.growth().items():
+        yield report(f"  growth of {name}", grown / MIB, GROWTH / MIB, "MiB")
+    print(f"  echo beside it: p50 {median(latencies):.2f} ms, of {len(latencies)}")
+    yield report("  its p99", p99(latencies) * 1000, p99(alone) * 1000 * SLOWER, "ms")
+
+
+def median(latencies: Sequence[float]) -> float:
+    """Return the median in milliseconds."""
+    return sorted(latencies)[len(latencies) // 2] * 1000
+
+
+def no_file_is_left(site: Site) -> bool:
+    """Give an upload up in its middle; return whether its file was there, and is gone in the end."""
+    with connected(site.ports[0]) as client:
+        client.sendall(head_of_upload(SIZE))
+        for piece in pieces(64 * MIB):
+            client.sendall(piece)
+        was_there = waited(lambda: files(site.uploads))
+    is_gone = waited(lambda: not files(site.uploads))
+    print(f"an upload that was given up leaves no file: {'holds' if was_there and is_gone else 'MISSED'}")
+    return was_there and is_gone
+
+
+def files(directory: Path) -> Iterable[str]:
+    """Return the names in a directory."""
+    return os.listdir(directory)  # noqa: PTH208 - a list, which tells by itself whether it is empty
+
+
+def waited(condition: object) -> bool:
+    """Wait until ``condition`` holds, and return whether it ever did."""
+    assert callable(condition)
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def report(name: str, value: float, bound: float, unit: str) -> bool:
+    """Print a figure and whether it is within its bound."""
+    print(f"{name}: {value:.2f} {unit}, at most {bound:.2f}: {'holds' if value <= bound else 'MISSED'}", flush=True)
+    return value <= bound
+
+
+def main() -> int:
+    """Measure, print each figure with its bound, return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("load", nargs="*", help=argparse.SUPPRESS)
+    parser.add_argument("--check", action="store_true", help="exit 1 when a threshold is missed")
+    parser.add_argument("--size", type=int, default=SIZE // MIB, help="MiB each way (1024)")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="how long the echo alone is measured")
+    options = parser.parse_args()
+    if options.load:
+        what, port, size = options.load
+        print({"upload": upload, "download": download}[what](int(port), int(size)))
+        return 0
+    with Site() as site:
+        held = list(run(site, options.size * MIB, options.seconds))
+    return 1 if options.check and not all(held) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

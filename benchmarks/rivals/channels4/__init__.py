@@ -1,0 +1,1 @@
+"""A project for Channels 4 and for Django alone, run by the Python in ``.bench``, where these are installed."""

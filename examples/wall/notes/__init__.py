@@ -1,0 +1,1 @@
+"""Notes that everybody can put on the wall."""

@@ -1,0 +1,9 @@
+"""The app's entry in INSTALLED_APPS."""
+
+from django.apps import AppConfig
+
+
+class NotesConfig(AppConfig):
+    """The notes."""
+
+    name = "notes"

@@ -1,0 +1,1 @@
+"""The project around the wall: settings, URLs and channel routing."""
