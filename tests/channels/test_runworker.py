@@ -224,7 +224,7 @@ def test_a_process_of_a_supervisor_has_its_name_and_its_line(monkeypatch: pytest
     assert consumer_finished.disconnect(dispatch_uid="channels.limits")
     assert lines[0].startswith("worker 3: Channel layer ")
     assert lines[-1] == "worker 3: Stopped."
-    assert [line.split()[0] for line in said] == ["settings", "ready"]
+    assert [line.split()[0] for line in said] == ["name", "settings", "ready"]
     assert names == ["worker 3"]
     assert isinstance(layer.router.default_routes[0].consumer, StaticFilesConsumer)
 

@@ -28,8 +28,8 @@ class Launch(NamedTuple):
 class Child:
     """A running process. ``str()`` names it, with its number.
 
-    ``process`` is what it calls itself on the layer, once it has said that it is ready; ``born`` is when it was
-    started, in seconds since the epoch.
+    ``process`` is what it calls itself on the layer, once it has said that; ``born`` is when it was started, in seconds
+    since the epoch.
     """
 
     def __init__(
@@ -128,8 +128,9 @@ class Child:
             await writer.wait_closed()
 
     def _understand(self, word: str, detail: str) -> None:
-        if word == line.READY:
+        if word == line.NAME or word == line.READY:
             self.process = detail
+        if word == line.READY:
             self._ready.set()
         self._heard(self, word, detail)
 

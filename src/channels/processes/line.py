@@ -17,6 +17,8 @@ from typing import Final
 OPTION: Final = "--parent-fd"
 """The option of a command that names the child's end of the line."""
 
+NAME: Final = "name"
+"""What the child calls itself on the layer, said before it takes anything: whoever dies then leaves claims behind."""
 READY: Final = "ready"
 """The child works; behind it stands what it calls itself on the layer."""
 REPLACE: Final = "replace"

@@ -44,6 +44,7 @@ class WorkerProcess:
         watch = None if watches_code_since is None else _watch_for(parent, watches_code_since)
         with StopSignals([signal.SIGTERM], OF_THE_PARENT) as signals:
             parent.watch(line.end_this_process)
+            parent.say(line.NAME, self._worker.process)
             return self._run(signals, lambda: self._introduce(parent, watch))
 
     def _run(self, signals: StopSignals, started: Callable[[], object] = lambda: None) -> bool:

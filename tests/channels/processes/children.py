@@ -39,6 +39,9 @@ def finish(*_):
 
 if behaviour == "fails":
     sys.exit(2)
+if behaviour == "takes early":
+    say("name early")
+    sys.exit(4)
 if behaviour == "starts for ever":
     signal.pause()
 signal.signal(signal.SIGTERM, signal.SIG_IGN if behaviour == "is stubborn" else finish)

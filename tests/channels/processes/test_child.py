@@ -47,6 +47,18 @@ def test_one_that_ends_is_not_ready(behaviour: str, status: int) -> None:
     asyncio.run(main())
 
 
+def test_one_that_dies_early_has_a_name() -> None:
+    """It may have taken something before it was ready: by its name the layer can be told."""
+
+    async def main() -> None:
+        child = await Child.start("worker 1", launch("takes early"), lambda child, *said: None)
+        assert await child.wait() == 4
+        await child.close()
+        assert (child.process, child.is_ready) == ("early", False)
+
+    asyncio.run(main())
+
+
 def test_one_that_takes_too_long_is_not_ready() -> None:
     """The wait has a limit."""
 

@@ -115,7 +115,7 @@ def test_it_tells_its_parent_and_ends_with_it(
     received: list[str] = []
 
     def listen() -> None:
-        while len(received) < 4:
+        while len(received) < 5:
             received.extend(ours.recv(1000).decode().splitlines())
         ours.shutdown(socket.SHUT_RDWR)
 
@@ -124,6 +124,7 @@ def test_it_tells_its_parent_and_ends_with_it(
     assert process([]).run_for(parent, watches_code_since=2.5)
     listener.join(PATIENCE)
     assert received == [
+        f"name {begun[0].process}",
         "changed 1.5 /srv/site/views.py",
         "early 2.5 /srv/site/urls.py",
         f"settings {asgi.settings_digest()}",
