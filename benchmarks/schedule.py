@@ -194,7 +194,7 @@ class Family:
             deployment.__enter__()
         except (StartError, OSError, subprocess.TimeoutExpired) as error:
             del self._deployments[contender.name]
-            self._results.failures.append(f"{contender.name}: {error}")
+            self._results.failures.append(f"{contender.name}: {_first_line(error)}")
             print(f"  {contender.name} DID NOT START: {error}", flush=True)
 
     def _restart(self, contender: Contender) -> None:
@@ -202,9 +202,14 @@ class Family:
         self._start(contender)
 
     def _fail(self, workload: Workload, contender: Contender, why: str) -> None:
-        self._results.failures.append(f"{workload.name}, {contender.name}: {why}")
+        self._results.failures.append(f"{workload.name}, {contender.name}: {_first_line(why)}")
         print(f"  {contender.name:32} FAILED: {why}", flush=True)
 
     def _end_all(self) -> None:
         for deployment in self._deployments.values():
             deployment.end()
+
+
+def _first_line(text: object) -> str:
+    """Return what is kept of a failure: the rest, the log of a process, names files of this machine."""
+    return str(text).partition("\n")[0]
