@@ -24,7 +24,9 @@ from channels.message import Message
 from channels.routing import route
 from channels.runner import Runner
 from channels.signals import worker_ready
-from channels.worker import Watchdog, Worker, WorkerSlot, readable_channels
+from channels.watchdog import Watchdog
+from channels.worker import Worker, readable_channels
+from channels.worker_slot import WorkerSlot
 from tests.channels.workers import PATIENCE, Socket, layer_of, message, texts, working
 
 RECEIVE = "websocket.receive"
