@@ -121,14 +121,16 @@ def hold(control: Control) -> None:
     """
     sockets = {sock.fileno(): sock for sock in open_all(control.spec)}
     control.ready()
+    stay(control.spec, sockets)  # others may still be opening theirs
     control.open_window()
     stay(control.spec, sockets)
+    sys.stdin.readline()
     control.close_window()
     control.report(len(sockets))
 
 
 def stay(spec: Spec, sockets: dict[int, socket.socket]) -> None:
-    """Answer pings until a line comes on standard input."""
+    """Answer pings until there is something to read on standard input."""
     arrivals = Arrivals(DIALECTS[spec.dialect], b"")
     poll = select.epoll()
     for fd in sockets:
@@ -137,6 +139,5 @@ def stay(spec: Spec, sockets: dict[int, socket.socket]) -> None:
     while True:
         for fd, _ in poll.poll():
             if fd == sys.stdin.fileno():
-                sys.stdin.readline()
                 return
             arrivals.count(sockets[fd], sockets[fd].recv(4096))

@@ -89,7 +89,7 @@ def test_one_that_fails_is_recorded_and_the_others_go_on(measured: Measured) -> 
     assert len(results.of("echo-1000", "ours-memory")) == 3
     assert len(results.failures) == 2
     assert results.failures[0].startswith("echo-1000, raw: ")
-    assert results.failures[0].endswith("its log")
+    assert "its log" not in results.failures[0]  # that is printed: it names files of this machine
 
 
 @pytest.mark.parametrize("measured", [{"disturbed": "others"}], indirect=True)

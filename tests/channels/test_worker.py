@@ -18,6 +18,7 @@ from channel_layers.memory.slot import MemorySlot
 from channel_layers.registry import Announcement
 from channel_layers.slot import Refused
 from channels import worker as worker_module
+from channels import worker_slot
 from channels.channel import Channel
 from channels.layers import ChannelLayerWrapper
 from channels.message import Message
@@ -245,7 +246,7 @@ class Clock:
 def test_slot_takes_what_fits_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many while consumers are fast, one while they are slow, each channel by its own account."""
     clock = Clock()
-    monkeypatch.setattr(worker_module, "time", clock.module)
+    monkeypatch.setattr(worker_slot, "time", clock.module)
 
     def consumer(message: Message) -> None:
         clock.now += message["seconds"]
