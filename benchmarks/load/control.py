@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -35,9 +36,10 @@ class Control:
         self._calls: dict[str, int] = {}
         self._deadline = clock() + spec.limit
 
-    def ready(self) -> None:
-        """Say that all connections are open, and wait until the harness wants to begin."""
+    def ready(self, meanwhile: Callable[[], object] = lambda: None) -> None:
+        """Say that all connections are open, do something ``meanwhile``, and wait until the harness wants to begin."""
         say("ready", pid=os.getpid())
+        meanwhile()
         self.begin_watching(sys.stdin.readline())
 
     def begin_watching(self, line: str) -> None:

@@ -120,8 +120,7 @@ def hold(control: Control) -> None:
     The harness says what to watch when all is open, and once more when the window is to end.
     """
     sockets = {sock.fileno(): sock for sock in open_all(control.spec)}
-    control.ready()
-    stay(control.spec, sockets)  # others may still be opening theirs
+    control.ready(lambda: stay(control.spec, sockets))  # others may still be opening theirs
     control.open_window()
     stay(control.spec, sockets)
     sys.stdin.readline()
