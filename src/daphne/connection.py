@@ -77,8 +77,8 @@ class LaneConnection(asyncio.Protocol):
         self.settle(envelope.token, Done(LOST), None)
 
     def unserved(self, envelope: Envelope) -> bool:
-        """Events of an open socket wait for a worker as long as the socket lives."""
-        return False
+        """Events wait for a worker as long as the socket lives, a disconnect only if workers read any."""
+        return envelope.target == DISCONNECT and not self._server.is_read(DISCONNECT)
 
     def settle(self, token: int, done: Done, session: bytes | None) -> None:
         """A worker has finished the entry ``token``, and ``session`` is the connection session if it changed."""

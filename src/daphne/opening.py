@@ -165,7 +165,7 @@ class OpeningHandshake(LaneConnection):
 
     def unserved(self, envelope: Envelope) -> bool:
         """A handshake does not wait long for a first worker."""
-        return not self._decided
+        return not self._decided or super().unserved(envelope)
 
     def refused(self, envelope: Envelope, error: Exception) -> None:
         """The layer did not take the connect event, or gave it back because nobody reads it."""

@@ -182,7 +182,9 @@ class Outbox:
         deadline = self._loop.time() - GRACE
         waiting = [envelope for since, envelope in self._under_way.values() if since <= deadline]
         served = {channel for worker in await self._layer.aprocesses() for channel in worker.channels}
-        self._note_unserved((self._unserved | {envelope.target for envelope in waiting}) - served)
+        targets = self._unserved | {envelope.target for envelope in waiting}
+        # Workers that read no disconnects have no route for them, which is no fault.
+        self._note_unserved({channel for channel in targets - served if not channel.endswith(".disconnect")})
         for envelope in waiting:
             owner = self._owner_of(envelope.owner)
             if envelope.target not in served and owner is not None and owner.unserved(envelope):

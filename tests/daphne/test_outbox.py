@@ -356,6 +356,16 @@ async def test_a_patient_owner_waits_for_a_worker() -> None:
         assert (owner.told, desk.layer.depth("quiet")) == ([], 1)
 
 
+async def test_a_disconnect_that_nobody_reads_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
+    """Its owner may give it up; a routing without disconnects is not logged as one without workers."""
+    async with running() as desk:
+        owner = desk.owner(impatient=True)
+        desk.post("websocket.disconnect")
+        await elapse(7)
+        assert (owner.told, desk.layer.depth("websocket.disconnect")) == (["refused"], 0)
+    assert not caplog.records
+
+
 async def test_what_a_worker_has_is_not_taken_back() -> None:
     """Exactly one of server and worker gets an event, also from a worker that never announced itself."""
     async with running() as desk:
