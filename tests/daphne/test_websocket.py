@@ -120,6 +120,18 @@ async def test_an_event_whose_worker_died_is_given_up() -> None:
         assert socket.texts() == ["b"]
 
 
+async def test_a_disconnect_sent_before_it_was_known_that_nobody_reads_any_is_given_up() -> None:
+    """Nothing of the socket is kept for it."""
+    async with serving() as rig:
+        socket = await rig.open()
+        socket.transport.lose()
+        await idle()
+        assert rig.depth(DISCONNECT) == 1
+        rig.read(CONNECT, RECEIVE)
+        await elapse(20)
+        assert (rig.depth(DISCONNECT), rig.server.connections) == (0, {})
+
+
 async def test_an_event_waits_for_a_worker_as_long_as_it_takes() -> None:
     """With all workers down the socket stays open and nothing is lost."""
     async with serving() as rig:
