@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable
 
-from benchmarks.chaos import consumers, crowds, deploys, ledger, outages
+from benchmarks.chaos import background, consumers, crowds, deploys, ledger, outages
 
 TRIALS: dict[str, Callable[[], Awaitable[None]]] = {
     trial.__name__: trial
@@ -28,6 +28,8 @@ TRIALS: dict[str, Callable[[], Awaitable[None]]] = {
         consumers.gil,
         consumers.ask,
         consumers.senders,
+        background.reserved,
+        background.blocked,
         deploys.rolling,
         ledger.ledger,
     )

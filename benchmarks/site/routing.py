@@ -10,7 +10,7 @@ from benchmarks.site.consumers import (
     join,
     remember,
 )
-from benchmarks.site.trials import ask, hold_gil, publish, record, work
+from benchmarks.site.trials import ask, drag, hold_gil, publish, record, work
 from channels import include, route
 from channels.routing import connect_consumer
 
@@ -38,6 +38,7 @@ channel_routing = [
     route("websocket.receive", hand_out, path=r"^/background/$"),
     route("background", background),
     include(trials, path=r"^/trials"),
+    route("drag", drag),
     route("once", record),
     route("kept", record, delivery="at-least-once", retries=50),
 ]

@@ -26,6 +26,15 @@ def work(message: Message) -> None:
     message.reply_channel.send({"text": word})
 
 
+def drag(message: Message) -> None:
+    """Take as many seconds as the message says: wait, or compute all the time."""
+    ends = time.monotonic() + message.content["seconds"]
+    if not message.content["computes"]:
+        time.sleep(message.content["seconds"])
+    while time.monotonic() < ends:
+        sum(range(1000))
+
+
 def record(message: Message) -> None:
     """Write channel and number of the message into the ledger, in one write: a kill comes before it or after it."""
     n = message.content["n"]

@@ -40,6 +40,10 @@ def work(message):
     say(f"work {message['number']} by {os.getpid()}")
 
 
+def either(message):
+    hold(message) if "holds" in message.content else say(f"number {message['number']}")
+
+
 def hold(message):
     say(f"holding in {os.getpid()}")
     open("gate").read()
@@ -66,7 +70,7 @@ BROKEN = "def echo(message:\n"
 ROUTING = """
 from channels.routing import route
 
-from mysite.consumers import eat, echo, hold, leave, leave_all, stick, work
+from mysite.consumers import eat, echo, either, hold, leave, leave_all, stick, work
 
 channel_routing = [
     route("websocket.receive", echo),
@@ -76,6 +80,7 @@ channel_routing = [
     route("http.request", leave_all, path="^/exit/$"),
     route("work", work),
     route("hold", hold),
+    route("either", either),
     route("eat", eat),
 ]
 """

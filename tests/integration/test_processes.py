@@ -79,6 +79,33 @@ def test_a_killed_worker_is_reported_and_replaced(project: Path, layer: LocalCha
         workers.wait_for(r"^work 7 by \d+$", since)
 
 
+def test_no_message_waits_behind_one_that_holds(project: Path, layer: LocalChannelLayer) -> None:
+    """What a worker has taken besides goes back while it is held up, and the other one, which is idle, does it."""
+    with working(project, count=2) as workers:
+        for first in range(0, 200, 40):  # consumers that were quick are trusted with many messages at once
+            handled(workers, layer, range(first, first + 40))
+        burst = [layer.message("either", {"number": number}) for number in range(200, 264)]
+        burst.insert(3, layer.message("either", {"holds": True}))
+        assert layer.write(burst) == []
+        workers.wait_for("^holding in ")
+        wait_for_numbers(workers, range(200, 264))
+        assert not workers.matching("^held$")
+        (project / "gate").open("w").close()
+        workers.wait_for("^held$")
+
+
+def handled(workers: Workers, layer: LocalChannelLayer, numbers: range) -> None:
+    """Let ``numbers`` be handled, all sent at once."""
+    assert layer.write([layer.message("either", {"number": number}) for number in numbers]) == []
+    wait_for_numbers(workers, numbers)
+
+
+def wait_for_numbers(workers: Workers, numbers: range) -> None:
+    """Wait until each of ``numbers`` has been handled."""
+    for number in numbers:
+        workers.wait_for(rf"^number {number}$")
+
+
 def test_supervised_workers_finish_what_they_have_taken(project: Path, layer: LocalChannelLayer) -> None:
     """Each of them; then the supervisor ends with status 0, and nobody is left on the layer."""
     file = project / "workers.pid"

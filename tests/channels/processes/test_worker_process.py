@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,27 @@ def connected(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[Signal, object]]
 def process(said: list[str], threads: int = 1) -> WorkerProcess:
     """Return a worker of a layer of its own."""
     return WorkerProcess(Worker(layer_of(route("work", print)), threads=threads), PATIENCE, said.append)
+
+
+@pytest.mark.parametrize(("chosen", "expected"), [(0.005, 0.001), (0.02, 0.02)])
+def test_threads_alternate_quickly(chosen: float, expected: float, connected: dict[Signal, object]) -> None:
+    """While it runs, and if the project has not said how quickly."""
+    found: list[float] = []
+
+    def end(**kwargs: object) -> None:
+        found.append(sys.getswitchinterval())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    connected[worker_ready] = end
+    worker_ready.connect(end)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(chosen)
+    try:
+        assert process([]).run()
+        assert sys.getswitchinterval() == chosen
+    finally:
+        sys.setswitchinterval(before)
+    assert found == [expected]
 
 
 def test_it_runs_until_a_signal(connected: dict[Signal, object]) -> None:
