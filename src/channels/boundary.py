@@ -8,6 +8,7 @@ context a tenth of one). Database connections live in the thread: they are looke
 from __future__ import annotations
 
 import asyncio
+import traceback
 from contextvars import Context, copy_context
 from typing import Any
 
@@ -43,6 +44,9 @@ class Boundary:
             self._run(route, message, kwargs)
             if "request" in message.__dict__:  # it was used
                 self._context.copy().run(message.request.finish)
+        except MemoryError as error:
+            free(error)
+            raise
         finally:
             if consumer_finished.receivers:
                 consumer_finished.send(self._sender)
@@ -61,6 +65,9 @@ class Boundary:
             await self.task
             if "request" in message.__dict__:  # it was used
                 await sync_to_async(message.request.finish)()
+        except MemoryError as error:
+            free(error)
+            raise
         finally:
             if consumer_finished.receivers:
                 consumer_finished.send(self._sender)
@@ -82,6 +89,11 @@ class Boundary:
         close_old_connections()
         opened = connections.all(initialized_only=True)
         self._pending.uses_database = any(connection.connection is not None for connection in opened)
+
+
+def free(error: MemoryError) -> None:
+    """Give back what those hold who were called when there was no more: it takes memory to tell of it."""
+    traceback.clear_frames(error.__traceback__)
 
 
 def note_connection(**kwargs: object) -> None:

@@ -46,7 +46,10 @@ class Watchdog:
         """Let go what slow consumers hold back."""
         while not self._stopped:
             self._awake.wait()
-            self._watch()
+            try:
+                self._watch()
+            except Exception:  # a fault of ours, or no memory is left
+                logger.exception("slow consumers were not looked for")
             self._awake.clear()
             if self._stopped or self._is_anyone_at_work():  # it was told so while it was still awake
                 self._awake.set()

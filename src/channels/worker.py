@@ -60,7 +60,7 @@ class Worker:
         self.code = ""
         """What tells the code it runs from other code; whoever starts the worker may set it."""
         self.overdue: Callable[[str], object] = lambda reason: None
-        """Called with a sentence once a thread is stuck in a consumer that was given up; may be set."""
+        """Called with a sentence once this process should be replaced, since a part of it is lost; may be set."""
         self.stopping = threading.Event()
         self.postponed = Postponed(self._write)
         router = channel_layer.router
@@ -80,7 +80,7 @@ class Worker:
 
     def start(self) -> None:
         """Run in threads of its own, until :meth:`stop`."""
-        self._announce()
+        self.announce()
         targets = [*(slot.run for slot in self._slots), self._heartbeat, self.watchdog.run]
         for number, target in enumerate(targets):
             thread = threading.Thread(target=target, name=f"channels-worker-{number}", daemon=True)
@@ -109,9 +109,9 @@ class Worker:
         return has_finished
 
     @property
-    def has_stuck(self) -> bool:
-        """Whether there are threads in consumers that were given up."""
-        return any(thread.is_alive() for thread in self._stuck())
+    def is_damaged(self) -> bool:
+        """Whether threads are in consumers that were given up, or have ended by an error."""
+        return any(thread.is_alive() for thread in self._stuck()) or any(slot.has_failed for slot in self._slots)
 
     def _stuck(self) -> list[threading.Thread]:
         """Return the threads of consumers that were given up; nobody waits for them."""
@@ -145,9 +145,13 @@ class Worker:
 
     def _heartbeat(self) -> None:
         while not self.stopping.wait(HEARTBEAT_INTERVAL):
-            self._announce()
+            try:
+                self.announce()
+            except Exception:  # a fault of ours, or no memory is left; who is not heard of is taken for dead
+                logger.exception("no heartbeat")
 
-    def _announce(self) -> None:
+    def announce(self) -> None:
+        """Tell everybody that it is there."""
         announcement = Announcement(
             self.process,
             tuple(self.channels),

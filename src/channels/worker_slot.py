@@ -52,6 +52,8 @@ class WorkerSlot:
         self._running: Envelope | None = None
         self.started = 0.0
         """When what was taken together began to run, on the clock of :func:`time.perf_counter`; 0 while it waits."""
+        self.has_failed = False
+        """Whether its thread has ended by an error."""
         watchdog.slots.append(self)
 
     def run(self) -> None:
@@ -66,9 +68,17 @@ class WorkerSlot:
                 self._run_all(runner)
         except Abandoned:
             pass  # the process is about to be replaced, and this thread with it
+        except Exception as error:  # noqa: BLE001 - a fault of ours, or no memory is left; logged by _fail
+            self._fail(error)
         finally:
             self._slot.close()
             connections.close_all()
+
+    def _fail(self, error: Exception) -> None:
+        self.has_failed = True
+        reason = f"one of its slots has ended by {type(error).__name__}"
+        logger.error("this process takes less than it should: %s", reason, exc_info=error)
+        self._worker.overdue(reason)
 
     def interrupt(self) -> None:
         """Stop waiting for messages."""

@@ -1,3 +1,5 @@
+import asyncio
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -93,6 +95,38 @@ def test_exception_passes() -> None:
                 call(each)
 
     as_slot(run)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_what_a_consumer_took_is_given_back_when_there_is_no_more(is_async: bool) -> None:
+    """Before anybody is told: that takes memory as well."""
+    took: list[weakref.ref[set[int]]] = []
+    left: list[object] = []
+
+    def consumer(message: Message) -> None:
+        large = {1}
+        took.append(weakref.ref(large))
+        raise MemoryError
+
+    async def coroutine(message: Message) -> None:
+        consumer(message)
+
+    def receive(**kwargs: object) -> None:
+        left.append(took[0]())
+
+    def awaited(call: Calls) -> None:
+        asyncio.run(call.boundary.acall(Route("jobs", coroutine), Message({}, "jobs", call.layer), {}))
+
+    def run(call: Calls) -> None:
+        with pytest.raises(MemoryError):
+            awaited(call) if is_async else call(consumer)
+
+    consumer_finished.connect(receive)
+    try:
+        as_slot(run)
+    finally:
+        consumer_finished.disconnect(receive)
+    assert left == [None]
 
 
 # -- nothing is left behind --------------------------------------------------------------------------------------------

@@ -88,6 +88,8 @@ def test_unknown_layer_is_refused() -> None:
         (["--exclude-channels", "*"], "--only-channels and --exclude-channels leave no channel"),
         (["--processes", "0"], "--processes is more than 0, not 0"),
         (["--max-rss", "-5"], "--max-rss is more than 0, not -5.0"),
+        (["--max-memory", "0"], "--max-memory is more than 0, not 0.0"),
+        (["--max-memory", "2"], r"^--max-memory 2 is less than the \d+ MiB that a process needs"),
     ],
 )
 def test_options_that_are_refused(arguments: list[str], expected: str) -> None:

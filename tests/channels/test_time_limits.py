@@ -108,7 +108,7 @@ def test_at_the_hard_limit_it_is_given_up(caplog: pytest.LogCaptureFixture) -> N
     assert asked.acquire(timeout=PATIENCE)
     layer.channel_layer.write([other.event({"path": "/"})])
     assert texts(other.wait_for(1)) == ["x"]
-    assert worker.has_stuck
+    assert worker.is_damaged
     assert worker.stop(PATIENCE)
     go_on.set()
     assert over.wait(PATIENCE)
@@ -162,6 +162,6 @@ def test_a_coroutine_is_cancelled(caplog: pytest.LogCaptureFixture) -> None:
         assert read_done(entry).outcome == RAISED
         layer.channel_layer.write([socket.event({})])
         assert texts(socket.wait_for(1)) == ["here"]
-        assert not worker.has_stuck
+        assert not worker.is_damaged
     assert "consumer was over its hard_limit" in caplog.text
     assert "await waits_here()" in caplog.text

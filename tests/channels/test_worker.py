@@ -62,7 +62,7 @@ class Faulty(MemoryChannelLayer):
         super().__init__()
         self.greedy = greedy
         self.failures = failures
-        self.error: LayerUnavailable = DOWN
+        self.error: Exception = DOWN
         self.wants: list[dict[str, int]] = []
         self.announced = threading.Semaphore(0)
 
@@ -642,6 +642,69 @@ def test_worker_stops_without_its_layer(caplog: pytest.LogCaptureFixture) -> Non
     with working(layer_of(layer=Faulty(withdraw=1))):
         pass
     assert errors(caplog) == ["the end of this worker could not be announced: the layer cannot be reached"]
+
+
+def test_a_slot_that_ends_by_an_error_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    """The process is to be replaced; what the slot had taken is given up, and the others go on."""
+    ended = threading.Event()
+    faulty = Faulty(settle=1)
+    faulty.error = MemoryError()
+    layer = layer_of(route(RECEIVE, echo), layer=faulty)
+    socket = Socket(layer)
+    with working(layer, threads=2) as worker:
+        reasons: list[str] = []
+
+        def overdue(reason: str) -> None:
+            reasons.append(reason)
+            ended.set()
+
+        worker.overdue = overdue
+        send(layer, socket.event({"text": "first"}))
+        assert ended.wait(PATIENCE)
+        send(layer, socket.event({"text": "second"}))
+        assert texts(socket.wait_for(1)) == ["second"]
+        assert worker.is_damaged
+    assert reasons == ["one of its slots has ended by MemoryError"]
+    complaint, loss = errors(caplog)
+    assert complaint == f"this process takes less than it should: {reasons[0]}"
+    assert loss.startswith("1 messages were taken and never finished")
+
+
+def test_the_heartbeat_survives_a_fault(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """A worker that is not heard of would be taken for dead, though it works."""
+    monkeypatch.setattr(worker_module, "HEARTBEAT_INTERVAL", 0.001)
+    faulty = Faulty()
+    faulty.error = MemoryError()
+    with working(layer_of(route(RECEIVE, echo), layer=faulty)):
+        faulty.failures["announce"] = 1
+        for _ in range(10):
+            assert faulty.announced.acquire(timeout=PATIENCE)
+    assert "no heartbeat" in errors(caplog)
+
+
+def test_the_watchdog_survives_a_fault(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """It goes on to look after slow consumers."""
+    answered = threading.Event()
+    watch, faults = Watchdog._watch, [MemoryError()]
+
+    def faulty(watchdog: Watchdog) -> None:
+        if faults:
+            raise faults.pop()
+        watch(watchdog)
+
+    def consumer(message: Message) -> None:
+        reply(message, "question")
+        assert answered.wait(PATIENCE)
+
+    monkeypatch.setattr(Watchdog, "_watch", faulty)
+    layer = layer_of(route(RECEIVE, consumer))
+    socket = Socket(layer)
+    with working(layer):
+        send(layer, socket.event({}))
+        assert texts(socket.wait_for(1)) == ["question"]
+        answered.set()
+        socket.wait_for(1)
+    assert errors(caplog) == ["slow consumers were not looked for"]
 
 
 # -- stopping ----------------------------------------------------------------------------------------------------------

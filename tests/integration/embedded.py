@@ -60,6 +60,22 @@ def leave_all(message):
     os._exit(3)
 
 
+def swell(message):
+    eaten = b"x" * (message["mib"] * 1024 * 1024)
+    say(f"full is {os.getpid()}")
+    hold(message)
+
+
+def devour(message, keeps=None):
+    global eaten
+    pieces = []
+    if keeps:
+        eaten = pieces
+    say(f"hungry is {os.getpid()}")
+    while True:
+        pieces.append(bytearray(1024 * 1024))
+
+
 def eat(message):
     global eaten
     eaten = b"x" * (96 * 1024 * 1024)
@@ -70,7 +86,7 @@ BROKEN = "def echo(message:\n"
 ROUTING = """
 from channels.routing import route
 
-from mysite.consumers import eat, echo, either, hold, leave, leave_all, stick, work
+from mysite.consumers import devour, eat, echo, either, hold, leave, leave_all, stick, swell, work
 
 channel_routing = [
     route("websocket.receive", echo),
@@ -82,6 +98,8 @@ channel_routing = [
     route("hold", hold),
     route("either", either),
     route("eat", eat),
+    route("swell", swell),
+    route("http.request", devour, path="^/devour/(?P<keeps>keep)?$"),
 ]
 """
 WORKER = r"^(?:(worker(?: \d)?): )?Channel layer .*, process (\d+), "

@@ -183,6 +183,34 @@ def test_a_process_that_is_full_is_replaced(project: Path, layer: LocalChannelLa
         until(lambda: not is_alive(int(pid)))
 
 
+def test_a_process_that_fills_up_in_a_consumer_is_replaced(project: Path, layer: LocalChannelLayer) -> None:
+    """Its successor is there while it still runs, and what runs may finish."""
+    with working(project, "--max-rss=100") as workers:
+        layer.send("swell", {"mib": 100})
+        pid = workers.wait_for(r"^full is (\d+)$")[1]
+        workers.wait_for(rf"^worker \(process {pid}\) is replaced: it has \d+ MiB in memory \(--max-rss, and a tenth ")
+        workers.wait_for("^worker: Stopping: ", timeout=STARTING)
+        layer.send("work", {"number": 1})
+        assert workers.wait_for(r"^work 1 by (\d+)$")[1] != pid
+        assert not workers.matching("^held$")
+        (project / "gate").open("w").close()
+        workers.wait_for("^held$")
+        until(lambda: not is_alive(int(pid)))
+
+
+def test_a_process_that_is_far_too_full_is_killed(project: Path, layer: LocalChannelLayer) -> None:
+    """In the middle of its consumer, whose message is counted; another takes its place."""
+    with working(project, "--max-rss=100") as workers:
+        layer.send("swell", {"mib": 250})
+        pid = workers.wait_for(r"worker \(process (\d+)\) is killed: it has \d+ MiB in memory, more than 2 times")[1]
+        since = len(workers.lines)
+        workers.wait_for(rf"worker \(process {pid}\) was ended by SIGKILL; another is started now$")
+        workers.wait_for(r"1 messages were taken and never finished")
+        workers.wait_for("^worker: Channels: ", since, STARTING)
+        layer.send("work", {"number": 1})
+        workers.wait_for("^work 1 by ")
+
+
 def test_code_that_changes_restarts_the_workers(project: Path, layer: LocalChannelLayer) -> None:
     """With --reload; code that does not start leaves them as they are, until it is mended."""
     with working(project, "--reload", count=2) as workers:
@@ -285,6 +313,24 @@ def test_a_consumer_that_misbehaves_is_contained(shared: tuple[Serve, Path], pat
     serve.wait_for(r"^worker( \d)?: Channels: ", since, STARTING)
     until(lambda: not is_alive(pid))
     assert serve.get("/hello/") == (200, "Hello")
+
+
+def test_a_consumer_that_takes_all_memory_is_contained(project: Path) -> None:
+    """With --max-memory it gets an error of its own; a process that keeps what it took is replaced."""
+    with serving(project, "--max-memory=300") as serve:
+        assert serve.get("/devour/")[0] == 500
+        pid = int(serve.wait_for(r"^hungry is (\d+)$")[1])
+        serve.wait_for(r"devour raised on http\.request /devour/$")
+        serve.wait_for("^MemoryError$")
+        since = len(serve.lines)
+        assert serve.get("/hello/") == (200, "Hello")
+        assert serve.get("/devour/")[0] == 500
+        assert int(serve.wait_for(r"^hungry is (\d+)$", since)[1]) == pid
+        assert not serve.matching("is replaced")
+        assert serve.get("/devour/keep")[0] == 500
+        serve.wait_for(rf"\(process {pid}\) is replaced: it keeps \d+ of the 300 MiB that it may have", since, STARTING)
+        until(lambda: not is_alive(pid))
+        assert serve.get("/hello/") == (200, "Hello")
 
 
 def test_a_killed_server_is_started_again(shared: tuple[Serve, Path]) -> None:

@@ -19,12 +19,13 @@ from channels.coroutines import LIMIT
 from channels.handler import ViewConsumer
 from channels.layers import ChannelLayerWrapper
 from channels.processes.commands import common_options
+from channels.processes.memory import fault_of_bound
 from channels.processes.workers import STOP_TIMEOUT, WorkerOptions
 from channels.reservation import parse
 from channels.staticfiles import WHITENOISE, StaticFilesConsumer
 from channels.worker import Worker, readable_channels
 
-FLEET_OPTIONS = ("processes", "max_messages", "max_rss", "reload", "pidfile")
+FLEET_OPTIONS = ("processes", "max_messages", "max_rss", "max_memory", "reload", "pidfile")
 
 
 def add_worker_options(parser: CommandParser) -> None:
@@ -68,6 +69,12 @@ def add_fleet_options(parser: CommandParser) -> None:
     parser.add_argument(
         "--max-rss", type=float, metavar="MIB", help="Replace a process that has more in memory, or up to a tenth more."
     )
+    parser.add_argument(
+        "--max-memory",
+        type=float,
+        metavar="MIB",
+        help="What a process may have of its own: a consumer that wants more gets a MemoryError.",
+    )
     parser.add_argument("--reload", action="store_true", help="Restart workers when their code changes.")
     parser.add_argument("--pidfile", metavar="PATH", help="Write the number of the supervisor's process there.")
 
@@ -87,9 +94,11 @@ def wants_supervisor(options: Mapping[str, Any]) -> bool:
 
 def worker_options(options: Mapping[str, Any], as_called: bool) -> WorkerOptions:
     """Return how the processes are started; raise :exc:`CommandError` for a number that makes no sense."""
-    for name in ("processes", "max_messages", "max_rss"):
+    for name in ("processes", "max_messages", "max_rss", "max_memory"):
         if options[name] is not None and not options[name] > 0:
             raise CommandError(f"--{name.replace('_', '-')} is more than 0, not {options[name]}")
+    if options["max_memory"] is not None and (fault := fault_of_bound(options["max_memory"])):
+        raise CommandError(f"--max-memory {fault}")
     return WorkerOptions(
         layer=options.get("layer", WorkerOptions.layer),
         processes=options["processes"] or 1,
@@ -101,6 +110,7 @@ def worker_options(options: Mapping[str, Any], as_called: bool) -> WorkerOptions
         stop_timeout=options["stop_timeout"],
         max_messages=options["max_messages"],
         max_rss=options["max_rss"],
+        max_memory=options["max_memory"],
         reload=options["reload"],
         verbosity=options["verbosity"],
         others=common_options(options),

@@ -107,6 +107,11 @@ class Fleet:
         self._stopping = asyncio.Event()
         self._changing = asyncio.Lock()  # one process at a time is replaced, for whatever reason
 
+    @property
+    def children(self) -> list[Child]:
+        """The processes that run now, those included that are about to end."""
+        return list(self._alive)
+
     async def run(self) -> bool:
         """Keep the processes running until :meth:`stop`; return whether they have begun and ended in order."""
         self._do(self._roll_when_asked())

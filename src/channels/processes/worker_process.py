@@ -61,12 +61,13 @@ class WorkerProcess:
             worker.code = code_version(worker.channel_layer.router)
             compare_soon(worker)
         worker_process_ready.send(sender=worker)
-        worker.start()
+        worker.announce()
         self._say(f"Channel layer {worker.channel_layer}, process {os.getpid()}, {worker.slots_text}.")
         self._say(f"Channels: {', '.join(worker.channels)}.")
         if worker.reservation.text:
             self._say(worker.reservation.text)
-        started()
+        started()  # before anything is taken: what the first message does to this process is no fault of its start
+        worker.start()
         signals.wait()
         self._say("Stopping: what was taken is finished, nothing more is taken.")
         return worker.stop(self._stop_timeout)

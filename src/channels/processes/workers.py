@@ -17,6 +17,7 @@ from channels.processes.child import Child, Launch
 from channels.processes.code import last_change
 from channels.processes.commands import manage
 from channels.processes.fleet import Ended, Fleet
+from channels.processes.memory import MemoryWatch
 
 logger = logging.getLogger("django.channels.processes")
 
@@ -43,6 +44,7 @@ class WorkerOptions:
     stop_timeout: float = STOP_TIMEOUT
     max_messages: int | None = None
     max_rss: float | None = None
+    max_memory: float | None = None
     reload: bool = False
     verbosity: int = 1
     http_consumer: str | None = None
@@ -59,6 +61,7 @@ class WorkerOptions:
             "--stop-timeout": self.stop_timeout,
             "--max-messages": self.max_messages,
             "--max-rss": self.max_rss,
+            "--max-memory": self.max_memory,
             "--verbosity": self.verbosity,
             "--http-consumer": self.http_consumer,
         }
@@ -93,6 +96,7 @@ class Workers:
         self.settings_told: Callable[[str], object] = lambda settings: None
         self._layer = layer
         self._reloads = options.reload
+        self._max_rss = options.max_rss
         self._early: set[str] = set()
         self.fleet = Fleet(
             "worker",
@@ -106,12 +110,14 @@ class Workers:
 
     async def run(self) -> bool:
         """Keep them running until :meth:`stop`; return whether they have begun and ended in order."""
-        mending = asyncio.create_task(self._mend()) if self._reloads else None
+        watching = [asyncio.create_task(self._mend())] if self._reloads else []
+        if self._max_rss is not None:
+            watching.append(asyncio.create_task(MemoryWatch(self.fleet, self._max_rss).run()))
         try:
             return await self.fleet.run()
         finally:
-            if mending is not None:
-                mending.cancel()
+            for task in watching:
+                task.cancel()
             await self._layer.aclose()
 
     def stop(self) -> None:

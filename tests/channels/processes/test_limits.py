@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from channels.processes import limits
-from channels.processes.limits import MIB, Limits, resident
+from channels.processes.limits import Limits
+from channels.processes.memory import MIB
 from channels.signals import consumer_finished
 
 
@@ -74,18 +73,21 @@ def test_without_a_limit_nothing_is_counted() -> None:
     assert len(consumer_finished.receivers) == before
 
 
-def test_resident_grows_with_what_is_kept() -> None:
-    """By about as much as was touched."""
-    before = resident()
-    kept = bytearray(b"x") * (64 * MIB)
-    assert 48 * MIB < resident() - before < 96 * MIB
-    del kept
-
-
-def test_where_the_system_does_not_tell_it_is_the_peak(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """In the unit that the system counts in."""
-    monkeypatch.setattr(limits, "STATM", tmp_path / "absent")
-    linux = resident()
-    assert linux > 5 * MIB
-    monkeypatch.setattr(sys, "platform", "darwin")
-    assert resident() * 1024 >= linux
+def test_what_is_kept_of_the_bound_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that keeps nearly all that it may have could do nothing more; it looks at once after an error."""
+    asked: list[str] = []
+    kept = [90 * MIB]
+    monkeypatch.setattr(limits, "PAUSE", 0.0)
+    monkeypatch.setattr(limits, "reserved", lambda: kept[0])
+    Limits(None, None, asked.append, 100).watch()
+    calls(1)
+    assert asked == []
+    kept[0] = 91 * MIB
+    monkeypatch.setattr(limits, "PAUSE", 3600.0)
+    calls(1)
+    assert asked == []
+    try:
+        raise MemoryError
+    except MemoryError:
+        calls(2)
+    assert asked == ["it keeps 91 of the 100 MiB that it may have (--max-memory)"]

@@ -72,7 +72,7 @@ def worker_with_code(layer: MemoryChannelLayer, code: str) -> Worker:
     """Return a worker of ``layer`` that has announced itself."""
     worker = Worker(layer_of(route("work", print), route("more", print), layer=layer))
     worker.code = code
-    worker._announce()
+    worker.announce()
     return worker
 
 

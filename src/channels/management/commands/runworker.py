@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from functools import partial
 from typing import Any, NoReturn
@@ -27,6 +27,7 @@ from channels.management.workers import (
 )
 from channels.processes.limits import Limits
 from channels.processes.line import REPLACE, Parent
+from channels.processes.memory import bound
 from channels.processes.signals import run_with_signals
 from channels.processes.worker_process import WorkerProcess
 from channels.processes.workers import Workers
@@ -74,15 +75,20 @@ class Command(BaseCommand):
         process = WorkerProcess(worker, options["stop_timeout"], self._say)
         if options["parent_fd"] is None:
             worker.overdue = lambda reason: os.kill(os.getpid(), signal.SIGTERM)  # whoever supervises starts another
-            has_finished = process.run() and not worker.has_stuck
+            has_finished = process.run() and not worker.is_damaged
         else:
             with closing(Parent(options["parent_fd"])) as parent:
                 worker.overdue = partial(parent.say, REPLACE)
-                Limits(options["max_messages"], options["max_rss"], partial(parent.say, REPLACE)).watch()
+                self._limit(options, worker.overdue)
                 has_finished = process.run_for(parent, watches_code_since=options["born"])
         if not has_finished:
             self._give_up(options["stop_timeout"])
         layer.close()
+
+    def _limit(self, options: Mapping[str, Any], exceeded: Callable[[str], object]) -> None:
+        if options["max_memory"] is not None:
+            bound(options["max_memory"])
+        Limits(options["max_messages"], options["max_rss"], exceeded, options["max_memory"]).watch()
 
     def _say(self, text: str) -> None:
         if self._speaks:
