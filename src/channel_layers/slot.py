@@ -40,6 +40,11 @@ class Custody(ABC):
     def send_back(self, envelope: Envelope, replacement: Envelope) -> None:
         """End the claim of ``envelope`` and put ``replacement`` at the end of its queue, in one step; never refused."""
 
+    def put_back(self, envelopes: Sequence[Envelope]) -> None:
+        """End claims of messages that nobody has touched, and return these to their queues; to the heads, if it can."""
+        for envelope in envelopes:
+            self.send_back(envelope, envelope)
+
     @abstractmethod
     def bury(self, envelope: Envelope, reason: str) -> None:
         """End the claim of ``envelope`` and set it aside, in one step; ``reason`` is for those who look at it there."""

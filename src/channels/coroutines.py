@@ -10,21 +10,20 @@ import asyncio
 import logging
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from channel_layers import codec
-from channel_layers.envelope import AGAIN, RAISED, Envelope
+from channel_layers.envelope import RAISED, Envelope, done
 from channel_layers.exceptions import LayerUnavailable, may_have_arrived
 from channels.claims import HeldClaims
+from channels.coroutine_runner import Contents, CoroutineRunner
 from channels.loop import get_loop
 from channels.message import LaneState, Message
 from channels.pending import Pending
-from channels.routing import Match
-from channels.runner import Runner, report_refused
+from channels.runner import Abandoned, report_refused
 from channels.time_limits import TimeLimit
 
 if TYPE_CHECKING:
@@ -36,14 +35,14 @@ LIMIT: Final = 100
 """Consumers that run at the same time in one process."""
 PAUSE: Final = 1.0
 """Seconds between two attempts to write what a consumer has sent, while the layer is away."""
-
-Contents = list[dict[str, Any]]
+STALLED: Final = 0.1
+"""Seconds after which what the loop has not begun goes back to its queue: a consumer holds the loop up."""
 
 
 class Coroutines:
     """The ``async def`` consumers of ``worker`` that run now, ``limit`` at most. Thread-safe.
 
-    ``has_room`` is called when one has ended while there were as many as there may be.
+    ``has_room`` is called when one may start again after none could.
     """
 
     def __init__(self, worker: Worker, limit: int, has_room: Callable[[], None]) -> None:
@@ -54,11 +53,16 @@ class Coroutines:
         self._has_room = has_room
         self._changed = threading.Condition()
         self._reserved = 0
+        self._is_blocked = False
+        self._waiting: dict[CoroutineRun, float] = {}  # for the loop, since when
+        self._returning: list[CoroutineRun] = []  # to their queues
+        self.has_given_up = False
+        """Whether one could not be ended."""
 
     @property
     def is_full(self) -> bool:
         """Whether no further one may start."""
-        return self._reserved >= self._limit
+        return self._is_blocked or self._reserved >= self._limit
 
     def contents(self, envelope: Envelope) -> Contents | None:
         """Return the messages of ``envelope`` if each of them goes to an ``async def`` consumer, else ``None``."""
@@ -72,7 +76,7 @@ class Coroutines:
     def reserve(self, n: int) -> int:
         """Return how many of ``n`` consumers may start; :meth:`start` has to follow for each."""
         with self._changed:
-            granted = min(n, max(0, self._limit - self._reserved))
+            granted = 0 if self._is_blocked else min(n, max(0, self._limit - self._reserved))
             self._reserved += granted
             return granted
 
@@ -80,7 +84,30 @@ class Coroutines:
         """Run the consumers for ``contents``, one after another; the custody of the worker holds the claim."""
         run = CoroutineRun(self._worker, self, envelope, contents)
         self.runs.add(run)
+        with self._changed:
+            self._waiting[run] = time.perf_counter()
+        self._worker.watchdog.wake()
         get_loop().call_soon_threadsafe(run.begin)
+
+    def may_begin(self, run: CoroutineRun) -> bool:
+        """The loop has come to it; return whether it was not put back meanwhile."""
+        with self._changed:
+            return self._waiting.pop(run, None) is not None
+
+    def release(self) -> None:
+        """Put back what waits for a loop that is held up. Called by the watchdog, again and again."""
+        deadline = time.perf_counter() - STALLED
+        with self._changed:
+            late = [run for run, since in self._waiting.items() if since < deadline]
+            for run in late:
+                del self._waiting[run]
+            self._returning += late
+        if late:
+            self._block()
+        if self._returning:
+            self._worker.custody.put_back([run.envelope for run in self._returning])
+            while self._returning:
+                self.ended(self._returning.pop())
 
     def ended(self, run: CoroutineRun) -> None:
         """One has ended, and everything that follows from it is done."""
@@ -92,6 +119,21 @@ class Coroutines:
             self._changed.notify_all()
         if was_full:
             self._has_room()
+
+    def given_up(self, run: CoroutineRun) -> None:
+        """One could not be ended, and all that can be done about it is."""
+        self.has_given_up = True
+        self._block()
+        self.ended(run)
+
+    def _block(self) -> None:
+        """Let none start until the loop is free."""
+        self._is_blocked = True
+        get_loop().call_soon_threadsafe(self._unblock)
+
+    def _unblock(self) -> None:
+        self._is_blocked = False
+        self._has_room()
 
     def join(self, timeout: float | None) -> bool:
         """Wait until none runs, up to ``timeout`` seconds; return whether that is so."""
@@ -110,9 +152,9 @@ class CoroutineRun:
     def __init__(self, worker: Worker, owner: Coroutines, envelope: Envelope, contents: Contents) -> None:
         layer = worker.channel_layer.channel_layer
         self.started = 0.0
+        self.envelope = envelope
         self._worker = worker
         self._owner = owner
-        self._envelope = envelope
         self._contents = contents
         self._pending = Pending(layer, partial(report_refused, layer))
         self._pending.uses_database = owner.uses_database
@@ -126,8 +168,11 @@ class CoroutineRun:
 
     def begin(self) -> None:
         """Start; called on the loop."""
+        if not self._owner.may_begin(self):
+            return
         context = Context()
         runner = context.run(CoroutineRunner, self._worker, self._pending, self._claims)
+        runner.abandon = self.abandon
         self.started = time.perf_counter()
         self._worker.watchdog.wake()
         self._task = asyncio.get_running_loop().create_task(self._main(runner), context=context)
@@ -138,20 +183,42 @@ class CoroutineRun:
             if self.started:
                 self._pending.flush_eligible()
 
+    def abandon(self, reason: str, limit: TimeLimit) -> None:
+        """Give its consumer up, which cannot be ended: answer for it. Called by a thread of its own."""
+        with self._pending.lock:
+            if limit.is_over or self._pending.is_abandoned:
+                return
+            envelope, self.started = self.envelope, 0.0
+            ended = [done(envelope.owner, envelope.token, RAISED)] if envelope.token else []
+            envelopes = self._pending.abandon(ended)
+        if self._claims.is_kept(envelope):
+            self._claims.failed(envelope, reason)
+        try:
+            for refusal in self._worker.custody.settle(self._claims_to_end(), envelopes):
+                report_refused(self._worker.channel_layer.channel_layer, refusal)
+        except OSError as error:
+            text = f"the answer for an overdue consumer was not sent: {error}"
+            self._worker.channel_layer.losses.count("answers lost", text)
+        self._owner.given_up(self)
+        self._worker.overdue(reason)
+
     async def _main(self, runner: CoroutineRunner) -> None:
         try:
-            lane, outcome, handled = await runner.arun(self._envelope, self._contents)
+            lane, outcome, handled = await runner.arun(self.envelope, self._contents)
             self.started = 0.0
             await asyncio.to_thread(self._finish, runner, lane, outcome, handled)
+        except Abandoned:
+            return  # whatever follows from it has been done
         except Exception:  # a fault of ours, not of a consumer
-            logger.exception("a message on %s could not be handled", self._envelope.target)
-        finally:
-            self._owner.ended(self)
+            logger.exception("a message on %s could not be handled", self.envelope.target)
+        self._owner.ended(self)
+
+    def _claims_to_end(self) -> list[Envelope]:
+        return [] if self._claims.is_taken_over else [self.envelope]
 
     def _finish(self, runner: CoroutineRunner, lane: LaneState | None, outcome: int, handled: int) -> None:
-        runner.finish(self._envelope, lane, outcome, handled)
-        ended = [] if self._claims.is_taken_over else [self._envelope]
-        while not self._settled(ended):
+        runner.finish(self.envelope, lane, outcome, handled)
+        while not self._settled(self._claims_to_end()):
             self._worker.stopping.wait(PAUSE)
 
     def _settled(self, ended: list[Envelope]) -> bool:
@@ -164,54 +231,3 @@ class CoroutineRun:
                 return True
             return may_have_arrived(error)
         return True
-
-
-class CoroutineRunner(Runner):
-    """Runs ``async def`` consumers on the loop."""
-
-    _task: asyncio.Task[Any] | None = None
-
-    async def arun(self, envelope: Envelope, contents: Contents) -> tuple[LaneState | None, int, int]:
-        """Handle ``contents``; return the lane, how the last one ended and its number, for :meth:`finish`."""
-        self._task = asyncio.current_task()
-        lane = self._begin(envelope)
-        outcome, handled = RAISED, 0
-        for handled, content in enumerate(contents):  # noqa: B007 - the number of the last one
-            outcome = await self._ahandle(content, envelope, lane)
-            if outcome == AGAIN:
-                break
-        return lane, outcome, handled
-
-    async def _ahandle(self, content: dict[str, Any], envelope: Envelope, lane: LaneState | None) -> int:
-        try:
-            message, found = self._routed(content, envelope, lane)
-            if found is None:
-                return self._unrouted(message, envelope)
-            started = time.perf_counter()
-            outcome = await self._acall(found, message)
-            if self._trace:
-                self._show(found, message, started)
-        except Exception as error:  # noqa: BLE001 - logged by _broken
-            return self._broken(error, envelope)
-        return outcome
-
-    async def _acall(self, found: Match, message: Message) -> int:
-        self._pending.begin(found.route.name)
-        limit = TimeLimit(found.route, message, self._cancel, self._stack) if found.route.handling.is_limited else None
-        try:
-            await self._boundary.acall(found.route, message, found.kwargs)
-        except BaseException as error:  # noqa: BLE001 - whatever a consumer raises ends its call, never the loop
-            return self._steered(error, found, message)
-        finally:
-            if limit is not None:
-                limit.end()
-        return self._returned(message)
-
-    def _cancel(self, reason: str) -> None:
-        """End the run of a consumer that is over its limit; it raises where it waits."""
-        assert self._task is not None
-        self._task.get_loop().call_soon_threadsafe(self._task.cancel, reason)
-
-    def _stack(self) -> list[str]:
-        task = self._boundary.task
-        return [] if task is None else [line for frame in task.get_stack() for line in traceback.format_stack(frame, 1)]

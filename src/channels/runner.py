@@ -35,7 +35,7 @@ from channels.message import LaneState, Message
 from channels.noted_session import count_lost
 from channels.pending import Pending
 from channels.routing import Match
-from channels.time_limits import TimeLimit, this_thread
+from channels.time_limits import Abandon, TimeLimit, this_thread
 
 if TYPE_CHECKING:
     from channels.worker import Worker
@@ -68,8 +68,8 @@ class Runner:
         self._postponed = worker.postponed
         self._pending = pending
         self._claims = claims
-        self.abandon: Callable[[str], object] = logger.error
-        """Called when a run has reached its hard limit, with a sentence."""
+        self.abandon: Abandon = lambda reason, limit: None
+        """Called when a run has reached its hard limit."""
         self._settled = False
         self._fault = ""  # why the run has failed
         self._is_poison = False  # whether every further run would fail, too

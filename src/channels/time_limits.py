@@ -20,22 +20,24 @@ FRAMES: Final = 20
 """Innermost frames of a stack that are shown."""
 
 
+Abandon = Callable[[str, "TimeLimit"], object]
+"""Called with a sentence and the limit that a run has reached."""
+
+
 class TimeLimit:
     """The limits of one run of ``route``, which begins now and is over with :meth:`end`.
 
-    At the soft limit ``stack()`` is logged, at the hard one ``abandon(reason)`` is called; both in a thread of their
-    own, which may come at the very moment when the run ends.
+    At the soft limit ``stack()`` is logged, at the hard one ``abandon(reason, limit)`` is called; both in a thread of
+    their own, which may come at the very moment when the run ends, or a little later: ``is_over`` tells.
     """
 
-    def __init__(
-        self, route: Route, message: Message, abandon: Callable[[str], object], stack: Callable[[], list[str]]
-    ) -> None:
+    def __init__(self, route: Route, message: Message, abandon: Abandon, stack: Callable[[], list[str]]) -> None:
         self._route = route
         self._where = _where(message)
         self._began = time.monotonic()
         self._abandon = abandon
         self._stack = stack
-        self._is_over = False
+        self.is_over = False
         if route.handling.soft_limit is not None:
             _timers[0].after(route.handling.soft_limit, self._show)
         if route.handling.hard_limit is not None:
@@ -43,10 +45,19 @@ class TimeLimit:
 
     def end(self) -> None:
         """The run is over."""
-        self._is_over = True
+        self.is_over = True
+
+    def if_still_running(self, seconds: float, call: Callable[[], object]) -> None:
+        """Make ``call`` in so many seconds, unless the run is over then."""
+
+        def look() -> None:
+            if not self.is_over:
+                call()
+
+        _timers[0].after(seconds, look)
 
     def _show(self) -> None:
-        if not self._is_over:
+        if not self.is_over:
             stack = "".join(self._stack()[-FRAMES:])
             seconds = time.monotonic() - self._began
             logger.warning(
@@ -54,12 +65,12 @@ class TimeLimit:
             )
 
     def _give_up(self) -> None:
-        if not self._is_over:
+        if not self.is_over:
             reason = (
                 f"{self._route.name} was over its hard_limit of {self._route.handling.hard_limit:g} s on {self._where}"
             )
             logger.error("%s; it is given up:\n%s", reason, "".join(self._stack()[-FRAMES:]))
-            self._abandon(reason)
+            self._abandon(reason, self)
 
 
 def stack_of_thread(thread: int) -> list[str]:

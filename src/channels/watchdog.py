@@ -64,7 +64,7 @@ class Watchdog:
             quiet = 0 if self._has_seen_work or self._is_anyone_at_work() else quiet + 1
 
     def _is_anyone_at_work(self) -> bool:
-        return any(run.started for run in self._runs())
+        return any(slot.started for slot in self.slots) or bool(self._coroutines and self._coroutines.runs)
 
     def _runs(self) -> Sequence[WorkerSlot | CoroutineRun]:
         return self.slots if self._coroutines is None else (*self.slots, *self._coroutines.runs)
@@ -77,3 +77,11 @@ class Watchdog:
                     slot.release()
                 except Exception:
                     logger.exception("the sends of a slow consumer could not leave")
+        if self._coroutines is not None and self._coroutines.runs:
+            self._release_waiting(self._coroutines)
+
+    def _release_waiting(self, coroutines: Coroutines) -> None:
+        try:
+            coroutines.release()
+        except Exception:
+            logger.exception("messages that wait for a consumer which holds up the loop could not be put back yet")

@@ -110,8 +110,9 @@ class Worker:
 
     @property
     def is_damaged(self) -> bool:
-        """Whether threads are in consumers that were given up, or have ended by an error."""
-        return any(thread.is_alive() for thread in self._stuck()) or any(slot.has_failed for slot in self._slots)
+        """Whether there are consumers that were given up and do not end, or slots that have ended by an error."""
+        is_stuck = any(thread.is_alive() for thread in self._stuck()) or self.coroutines.has_given_up
+        return is_stuck or any(slot.has_failed for slot in self._slots)
 
     def _stuck(self) -> list[threading.Thread]:
         """Return the threads of consumers that were given up; nobody waits for them."""

@@ -15,10 +15,11 @@ from channel_layers.envelope import RAISED, Envelope, done
 from channel_layers.exceptions import may_have_arrived
 from channel_layers.slot import Refused, Slot
 from channels.claims import Claims
-from channels.coroutines import Contents
+from channels.coroutine_runner import Contents
 from channels.pending import Pending, Write
 from channels.runner import Abandoned, Runner, report_refused
 from channels.signals import worker_ready
+from channels.time_limits import TimeLimit
 
 if TYPE_CHECKING:
     from channels.watchdog import Watchdog
@@ -185,11 +186,11 @@ class WorkerSlot:
         """Whether its consumer was given up: nothing that it does counts any more."""
         return self._pending.is_abandoned
 
-    def _abandon(self, reason: str) -> None:
+    def _abandon(self, reason: str, limit: TimeLimit) -> None:
         """Give the running consumer up: answer for it, and let go everything else. Called by a thread of its own."""
         with self._pending.lock:
             envelope = self._running
-            if envelope is None or not self.started or self.is_abandoned:
+            if envelope is None or limit.is_over or self.is_abandoned:
                 return
             self._return_remaining()
             ended = [done(envelope.owner, envelope.token, RAISED)] if envelope.token else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from channels.exceptions import ConsumeLater
 from channels.layers import ChannelLayerWrapper
 from channels.message import Message
 from channels.routing import route
+from tests.channel_layers.redis.server import until
 from tests.channels.workers import PATIENCE, Socket, layer_of, message, taken, texts, working
 
 RECEIVE = "websocket.receive"
@@ -234,6 +236,87 @@ def test_a_sync_route_of_the_same_channel_keeps_its_slot() -> None:
         send(layer, socket.event({"kind": "a"}, {"kind": "b"}))
         assert texts(socket.wait_for(2)) == ["awaited", "called"]
     assert threads == ["channels-loop", "channels-worker-0"]
+
+
+# -- a loop that is held up --------------------------------------------------------------------------------------------
+
+
+def blocking(go_on: threading.Event, begun: threading.Semaphore) -> Any:
+    """Return a consumer that holds the loop up if its message says so, and answers in the end."""
+
+    async def consumer(message: Message) -> None:
+        begun.release()
+        if message.get("blocks"):
+            assert go_on.wait(PATIENCE)
+        reply(message, message["text"])
+
+    return consumer
+
+
+class Returning(MemoryChannelLayer):
+    """Its custody fails with ``failures``, and then counts what is put back."""
+
+    def __init__(self, *failures: LayerUnavailable) -> None:
+        super().__init__()
+        self.failures = [*failures]
+        self.returned = threading.Semaphore(0)
+
+    def open_custody(self) -> MemoryCustody:
+        layer = self
+
+        class Custody(MemoryCustody):
+            def put_back(self, envelopes: Sequence[Envelope]) -> None:
+                if layer.failures:
+                    raise layer.failures.pop()
+                super().put_back(envelopes)
+                layer.returned.release(len(envelopes))
+
+        custody = Custody(self)
+        with self.lock:
+            self.slots.add(custody)
+        return custody
+
+
+def test_what_waits_for_a_loop_goes_back(caplog: pytest.LogCaptureFixture) -> None:
+    """Another worker may have it; when the loop is free this one takes messages again."""
+    go_on, begun = threading.Event(), threading.Semaphore(0)
+    returning = Returning()
+    layer = layer_of(route(RECEIVE, blocking(go_on, begun)), route("jobs", lambda message: None), layer=returning)
+    first, *others = [Socket(layer) for _ in range(6)]
+    with working(layer):
+        send(layer, first.event({"text": "first", "blocks": True}))
+        assert begun.acquire(timeout=PATIENCE)
+        events = [socket.event({"text": "other"}) for socket in others]
+        send(layer, *events)
+        for _ in events:
+            assert returning.returned.acquire(timeout=PATIENCE)
+        assert layer.channel_layer.find_lost(events) == []
+        send(layer, message("jobs"))
+        until(lambda: layer.channel_layer.depth("jobs") == 0)
+        until(lambda: layer.channel_layer.depth(RECEIVE) == 5)
+        go_on.set()
+        for socket in (first, *others):
+            assert texts(socket.wait_for(1))
+    assert caplog.text == ""
+    assert layer.losses.counts == {}
+
+
+def test_putting_back_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    """While the layer is away; what may be back already is not begun here."""
+    go_on, begun = threading.Event(), threading.Semaphore(0)
+    returning = Returning(AnswerLost("no answer came"), LayerUnavailable("it is away"))
+    layer = layer_of(route(RECEIVE, blocking(go_on, begun)), layer=returning)
+    first, other = Socket(layer), Socket(layer)
+    with working(layer):
+        send(layer, first.event({"text": "first", "blocks": True}))
+        assert begun.acquire(timeout=PATIENCE)
+        send(layer, other.event({"text": "other"}))
+        assert returning.returned.acquire(timeout=PATIENCE)
+        go_on.set()
+        assert texts(other.wait_for(1)) == ["other"]
+    assert begun.acquire(timeout=PATIENCE)
+    assert not begun.acquire(timeout=0)
+    assert caplog.text.count("could not be put back yet") == 2
 
 
 class Failing(MemoryChannelLayer):

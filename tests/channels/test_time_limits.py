@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import threading
+from contextlib import suppress
 
 import pytest
 
 from channel_layers.envelope import DONE, RAISED, Envelope, read_done
+from channel_layers.exceptions import LayerUnavailable
 from channel_layers.memory import MemoryChannelLayer
+from channel_layers.memory.slot import MemoryCustody
+from channel_layers.slot import Refused
+from channels import coroutine_runner, time_limits
 from channels.message import Message
 from channels.routing import route
 from channels.worker import Worker
@@ -141,6 +147,177 @@ def test_a_kept_message_is_delivered_again() -> None:
     go_on.set()
     (letter,) = layer.channel_layer.dead_letters()
     assert "was over its hard_limit" in letter.reason
+
+
+def test_a_run_that_ends_at_its_limit_is_not_the_next_one() -> None:
+    """What follows from a limit follows for its own run alone, however late that is seen."""
+    ended, next_runs, seen, go_on = (threading.Event() for _ in range(4))
+
+    class Late(logging.Handler):
+        """Keeps the thread of the limits until the next consumer runs."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            if "it is given up" in record.getMessage():
+                ended.set()
+                assert next_runs.wait(PATIENCE)
+                seen.set()
+
+    def consumer(message: Message) -> None:
+        if message["text"] == "first":
+            assert ended.wait(PATIENCE)
+        else:
+            next_runs.set()
+            assert go_on.wait(PATIENCE)
+        reply(message, message["text"])
+
+    handler, answered = Late(), threading.Event()
+    layer = layer_of(
+        route(RECEIVE, consumer, text="^first$", hard_limit=SHORT),
+        route(RECEIVE, consumer),
+        route("jobs", lambda message: answered.set()),
+    )
+    socket = Socket(layer)
+    logging.getLogger("django.channels").addHandler(handler)
+    try:
+        with working(layer, threads=2, reserve={}) as worker:
+            layer.channel_layer.write([socket.event({"text": "first"}, {"text": "second"})])
+            assert seen.wait(PATIENCE)
+            timers_are_done()
+            go_on.set()
+            assert texts(socket.wait_for(2)) == ["first", "second"]
+            assert not worker.is_damaged
+    finally:
+        logging.getLogger("django.channels").removeHandler(handler)
+
+
+def timers_are_done() -> None:
+    """Wait until the thread of the limits has done what was due so far."""
+    done = threading.Event()
+    time_limits._timers[0].after(0, done.set)
+    assert done.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("blocks", [True, False])
+def test_a_coroutine_that_cannot_be_cancelled_is_given_up(blocks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It holds the loop up, or will not end: the process is to be replaced, and others on the loop end in order."""
+    monkeypatch.setattr(coroutine_runner, "GRACE", SHORT)
+    go_on, over, asked, begun = (threading.Event() for _ in range(4))
+    reasons: list[str] = []
+
+    async def stubborn() -> None:
+        while not go_on.is_set():
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(SHORT)
+
+    async def consumer(message: Message) -> None:
+        reply(message, "before")
+        if blocks:
+            assert go_on.wait(PATIENCE)
+        else:
+            await stubborn()
+        try:
+            reply(message, "after")
+        finally:
+            over.set()
+
+    async def neighbour(message: Message) -> None:
+        begun.set()
+        while not over.is_set():  # noqa: ASYNC110 - it is set in between
+            await asyncio.sleep(0.001)
+        reply(message, "neighbour")
+
+    def overdue(reason: str) -> None:
+        reasons.append(reason)
+        asked.set()
+
+    layer = layer_of(route(RECEIVE, consumer, path="^/stuck/", hard_limit=LONG), route(RECEIVE, neighbour))
+    socket, other = Socket(layer), Socket(layer)
+    with working(layer) as worker:
+        worker.overdue = overdue
+        layer.channel_layer.write([other.event({"path": "/"})])
+        assert begun.wait(PATIENCE)
+        layer.channel_layer.write([socket.event({"path": "/stuck/"})])
+        entries = socket.wait_for(2)
+        assert texts(entries) == ["before"]
+        assert read_done(entries[-1]).outcome == RAISED
+        assert asked.wait(PATIENCE)
+        assert worker.is_damaged
+        go_on.set()
+        assert texts(other.wait_for(1)) == ["neighbour"]
+    assert "consumer was over its hard_limit of 0.5 s on websocket.receive /stuck/" in reasons[0]
+    assert reasons[0].endswith(", and could not be cancelled")
+    assert socket.received() == []
+    assert layer.losses.counts == {"overdue": 1}
+
+
+def test_a_kept_message_of_a_coroutine_is_delivered_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if its first run holds the loop up, as soon as that is free."""
+    monkeypatch.setattr(coroutine_runner, "GRACE", SHORT)
+    go_on, again, asked = (threading.Event() for _ in range(3))
+    runs: list[str] = []
+
+    async def consumer(message: Message) -> None:
+        runs.append("run")
+        if len(runs) == 1:
+            assert go_on.wait(PATIENCE)
+        else:
+            again.set()
+
+    layer = layer_of(route("jobs", consumer, delivery="at-least-once", retries=1, hard_limit=LONG))
+    with working(layer) as worker:
+        worker.overdue = lambda reason: asked.set()
+        layer.channel_layer.write([message("jobs")])
+        assert asked.wait(PATIENCE)
+        go_on.set()
+        assert again.wait(PATIENCE)
+    assert layer.channel_layer.dead_letters() == []
+
+
+def test_an_answer_that_cannot_be_sent_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a coroutine that was given up; the process is to be replaced all the same."""
+    monkeypatch.setattr(coroutine_runner, "GRACE", SHORT)
+    go_on, asked = threading.Event(), threading.Event()
+
+    class Away(MemoryChannelLayer):
+        def open_custody(self) -> MemoryCustody:
+            class Custody(MemoryCustody):
+                def settle(self, *args: object) -> list[Refused]:
+                    raise LayerUnavailable("it is away")
+
+            return Custody(self)
+
+    async def consumer(message: Message) -> None:
+        assert go_on.wait(PATIENCE)
+
+    layer = layer_of(route(RECEIVE, consumer, hard_limit=LONG), layer=Away())
+    socket = Socket(layer)
+    with working(layer) as worker:
+        worker.overdue = lambda reason: asked.set()
+        layer.channel_layer.write([socket.event({})])
+        assert asked.wait(PATIENCE)
+        go_on.set()
+    assert layer.losses.counts["answers lost"] == 1
+
+
+def test_the_stack_of_a_coroutine_that_holds_up_the_loop_is_shown(caplog: pytest.LogCaptureFixture) -> None:
+    """Down to where it is stuck."""
+    go_on = threading.Event()
+
+    def stuck_here() -> None:
+        assert go_on.wait(PATIENCE)
+
+    async def consumer(message: Message) -> None:
+        stuck_here()
+        reply(message, "done")
+
+    layer = layer_of(route(RECEIVE, consumer, soft_limit=SHORT))
+    socket = Socket(layer)
+    with working(layer):
+        layer.channel_layer.write([socket.event({})])
+        text = Logged(caplog).wait_for("(soft_limit)")
+        go_on.set()
+        assert texts(socket.wait_for(1)) == ["done"]
+    assert "assert go_on.wait(PATIENCE)" in text
 
 
 def test_a_coroutine_is_cancelled(caplog: pytest.LogCaptureFixture) -> None:

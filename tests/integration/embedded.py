@@ -18,6 +18,7 @@ CHANNEL_LAYERS["default"]["BACKEND"] = "channel_layers.local.LocalChannelLayer"
 """
 CONSUMERS = "mysite/consumers.py"
 OLD = """
+import asyncio
 import os
 import sys
 
@@ -55,6 +56,20 @@ def stick(message):
     open("gate").read()
 
 
+async def block(message):
+    say(f"blocking {os.getpid()}")
+    open("gate").read()
+
+
+async def rest(message):
+    say(f"resting in {os.getpid()}")
+    await asyncio.Event().wait()
+
+
+async def number(message):
+    say(f"number {message['number']}")
+
+
 def leave_all(message):
     say(f"leaving {os.getpid()}")
     os._exit(3)
@@ -86,13 +101,17 @@ BROKEN = "def echo(message:\n"
 ROUTING = """
 from channels.routing import route
 
-from mysite.consumers import devour, eat, echo, either, hold, leave, leave_all, stick, swell, work
+from mysite.consumers import block, devour, eat, echo, either, hold, leave, leave_all, number, rest, stick, swell, work
 
 channel_routing = [
     route("websocket.receive", echo),
     route("websocket.disconnect", leave),
     route("http.request", hold, path="^/hold/$"),
     route("http.request", stick, path="^/stick/$", hard_limit=0.2),
+    route("http.request", block, path="^/block/$", hard_limit=0.5),
+    route("http.request", rest, path="^/rest/$"),
+    route("block", block),
+    route("number", number),
     route("http.request", leave_all, path="^/exit/$"),
     route("work", work),
     route("hold", hold),

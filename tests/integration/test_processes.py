@@ -94,6 +94,16 @@ def test_no_message_waits_behind_one_that_holds(project: Path, layer: LocalChann
         workers.wait_for("^held$")
 
 
+def test_no_message_waits_for_a_loop_that_is_held_up(project: Path, layer: LocalChannelLayer) -> None:
+    """By an ``async def`` consumer that should not: the other process does what this one has taken for its loop."""
+    with working(project, count=2) as workers:
+        layer.send("block", {})
+        workers.wait_for(r"^blocking \d+$")
+        assert layer.write([layer.message("number", {"number": number}) for number in range(80)]) == []
+        wait_for_numbers(workers, range(80))
+        (project / "gate").open("w").close()
+
+
 def handled(workers: Workers, layer: LocalChannelLayer, numbers: range) -> None:
     """Let ``numbers`` be handled, all sent at once."""
     assert layer.write([layer.message("either", {"number": number}) for number in numbers]) == []
@@ -313,6 +323,22 @@ def test_a_consumer_that_misbehaves_is_contained(shared: tuple[Serve, Path], pat
     serve.wait_for(r"^worker( \d)?: Channels: ", since, STARTING)
     until(lambda: not is_alive(pid))
     assert serve.get("/hello/") == (200, "Hello")
+
+
+def test_a_coroutine_that_holds_up_the_loop_is_contained(project: Path) -> None:
+    """Its client gets 500, and its process is replaced; what else was on the loop ends with that, and is answered."""
+    with serving(project, "--stop-timeout=1") as serve, ThreadPoolExecutor() as threads:
+        resting = threads.submit(serve.get, "/rest/")
+        pid = int(serve.wait_for(r"^resting in (\d+)$")[1])
+        assert serve.get("/block/")[0] == 500
+        serve.wait_for(rf"^blocking {pid}$")
+        serve.wait_for(
+            r"block was over its hard_limit of 0\.5 s on http\.request /block/ .*; it could not be cancelled:$"
+        )
+        serve.wait_for(rf"\(process {pid}\) is replaced: .* and could not be cancelled$")
+        assert resting.result()[0] == 500
+        until(lambda: not is_alive(pid))
+        assert serve.get("/hello/") == (200, "Hello")
 
 
 def test_a_consumer_that_takes_all_memory_is_contained(project: Path) -> None:

@@ -141,6 +141,37 @@ class CustodyConformance(Harness):
             assert layer.find_lost([found]) == []
             slot.settle([])
 
+    # -- putting back ------------------------------------------------------------------------------------------------
+
+    def test_what_is_put_back_is_as_it_was(self, new_layer: NewLayer) -> None:
+        """Its claim has ended, and its server finds it in its queue, which may be full; a second time means nothing."""
+        layer = new_layer(capacity=2)
+        custody = layer.open_custody()
+        with layer.open_slot() as slot:
+            for n in (1, 2):
+                layer.send("conformance.a", {"n": n})
+            held = slot.take({"conformance.a": 2}, 2, self.patience)
+            slot.hand_over(held, custody)
+            for n in (3, 4):
+                layer.send("conformance.a", {"n": n})
+            for _ in range(2):
+                custody.put_back(held)
+            custody.settle(held, [])
+        assert [content["n"] for _, content in drained(layer, "conformance.a")] == [1, 2, 3, 4]
+        custody.close()
+        assert layer.losses.counts.total() == 0
+
+    def test_an_event_that_is_put_back_is_not_lost(self, layer: BaseChannelLayer, custody: Custody) -> None:
+        """Whoever has sent it finds it, in the queue and then in the claim of the slot that it wakes."""
+        (held,) = self.handed_over(layer, custody)
+        custody.put_back([held])
+        assert layer.find_lost([held]) == []
+        with layer.open_slot() as slot:
+            (found,) = self.take(slot, "conformance.a")
+            assert layer.find_lost([held]) == []
+            assert (found.token, found.attempt) == (held.token, 0)
+            slot.settle([])
+
     def test_a_message_that_is_sent_back_expires_from_then_on(self, new_layer: NewLayer) -> None:
         """It has waited for another reason than that nobody took it."""
         layer = new_layer(expiry=60)

@@ -196,6 +196,14 @@ class MemoryCustody(Custody):
                 self._layer.queues.append(replacement)
                 self._layer.wake_takers([replacement.target])
 
+    def put_back(self, envelopes: Sequence[Envelope]) -> None:
+        """End claims and return the messages to the heads of their queues."""
+        layer = self._layer
+        with layer.lock:
+            held = [envelope for envelope in envelopes if self._held.pop(id(envelope), None) is not None]
+            layer.queues.put_back(held)
+            layer.wake_takers({envelope.target for envelope in held})
+
     def bury(self, envelope: Envelope, reason: str) -> None:
         """End a claim and set the message aside."""
         with self._layer.lock:

@@ -15,8 +15,9 @@ from channel_layers.envelope import Envelope
 from channel_layers.exceptions import LayerUnavailable, may_have_arrived
 from channel_layers.redis import dead, entries
 from channel_layers.redis.exchange import Exchange, Request
-from channel_layers.redis.protocol import pack
-from channel_layers.redis.scripts import END, SEND_BACK
+from channel_layers.redis.keys import Keys
+from channel_layers.redis.protocol import Argument, pack
+from channel_layers.redis.scripts import END, PUT_BACK, SEND_BACK
 from channel_layers.redis.writer import Claim
 from channel_layers.slot import Custody, Refused
 
@@ -24,6 +25,16 @@ if TYPE_CHECKING:
     from channel_layers.redis.layer import RedisChannelLayer
 
 logger = logging.getLogger("channel_layers")
+
+
+def putting_back(claimed: Sequence[tuple[Envelope, bytes]], claims: str, keys: Keys) -> bytes:
+    """Return the command that moves elements of the list ``claims`` to the heads of their queues, in their order."""
+    channels = list(dict.fromkeys(envelope.target for envelope, _ in claimed))
+    pairs = [key for channel in channels for key in (keys.queue(channel), keys.bell(channel))]
+    arguments: list[Argument] = [
+        a for envelope, element in reversed(claimed) for a in (channels.index(envelope.target) + 1, element)
+    ]
+    return PUT_BACK.call([claims, *pairs], *arguments)
 
 
 class RedisCustody(Custody):
@@ -57,6 +68,10 @@ class RedisCustody(Custody):
     def send_back(self, envelope: Envelope, replacement: Envelope) -> None:
         """End a claim and put ``replacement`` at the end of its queue."""
         self._layer.connections.run(self._sending_back(envelope, replacement))
+
+    def put_back(self, envelopes: Sequence[Envelope]) -> None:
+        """End claims and return the messages to the heads of their queues."""
+        self._layer.connections.run(self._putting_back(envelopes))
 
     def bury(self, envelope: Envelope, reason: str) -> None:
         """End a claim and set the message aside."""
@@ -107,6 +122,17 @@ class RedisCustody(Custody):
         named = [self.claims, keys.slots, keys.queue(channel), keys.bell(channel)]
         yield Request([SEND_BACK.call(named, self.name, held[1], element)])
         self._held.pop(id(envelope), None)
+
+    def _putting_back(self, envelopes: Sequence[Envelope]) -> Exchange[None]:
+        with self._lock:
+            held = [found for envelope in envelopes if (found := self._held.get(id(envelope))) is not None]
+        if not held:
+            return
+        end = END.call([self.claims, self._layer.keys.slots], self.name)  # which may have been the last of them
+        yield Request([putting_back(held, self.claims, self._layer.keys), end])
+        with self._lock:
+            for envelope, _ in held:
+                self._held.pop(id(envelope), None)
 
     def _burying(self, envelope: Envelope, reason: str) -> Exchange[None]:
         held = self._held.get(id(envelope))

@@ -23,11 +23,11 @@ from channel_layers.envelope import Envelope
 from channel_layers.exceptions import LayerDeclined, LayerUnavailable, may_have_arrived
 from channel_layers.redis import dead, entries
 from channel_layers.redis.connection import Connection
-from channel_layers.redis.custody import RedisCustody
+from channel_layers.redis.custody import RedisCustody, putting_back
 from channel_layers.redis.exchange import Exchange, Request, arun, run
 from channel_layers.redis.loop_connection import LoopConnection
 from channel_layers.redis.protocol import Argument, pack
-from channel_layers.redis.scripts import HAND_OVER, PUT_BACK, RELEASE, TAKE
+from channel_layers.redis.scripts import HAND_OVER, RELEASE, TAKE
 from channel_layers.redis.writer import Claim
 from channel_layers.slot import Custody, Refused, Slot
 
@@ -250,14 +250,8 @@ class RedisSlot(Slot):
 
     def _putting_back(self, envelopes: Sequence[Envelope]) -> Exchange[None]:
         returned = {id(envelope) for envelope in envelopes}
-        elements = [(e.target, element) for e, element in self._claimed if id(e) in returned]
-        channels = list(dict.fromkeys(channel for channel, _ in elements))
-        keys = self._layer.keys
-        pairs = [key for channel in channels for key in (keys.queue(channel), keys.bell(channel))]
-        arguments: list[Argument] = [
-            a for channel, element in reversed(elements) for a in (channels.index(channel) + 1, element)
-        ]
-        yield Request([PUT_BACK.call([self._claims(), *pairs], *arguments)])
+        claimed = [claim for claim in self._claimed if id(claim[0]) in returned]
+        yield Request([putting_back(claimed, self._claims(), self._layer.keys)])
         self._claimed = [claim for claim in self._claimed if id(claim[0]) not in returned]
 
     def _handing_over(self, envelopes: Sequence[Envelope], custody: RedisCustody) -> Exchange[None]:
