@@ -7,14 +7,18 @@ import logging
 import threading
 import time
 import traceback
+from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
 from typing import Any, Final
+
+from asgiref.sync import SyncToAsync
 
 from channel_layers.envelope import AGAIN, RAISED, Envelope
 from channels.message import LaneState, Message
 from channels.routing import Match
 from channels.runner import Runner
-from channels.time_limits import FRAMES, TimeLimit, stack_of_thread
+from channels.time_limits import FRAMES, TimeLimit, later, stack_of_thread
 
 logger = logging.getLogger("django.channels")
 
@@ -29,6 +33,8 @@ class CoroutineRunner(Runner):
 
     _task: asyncio.Task[Any] | None = None
     _thread = 0
+    replace: Callable[[str], object] = logger.error
+    """Called with a sentence once this process should be replaced."""
 
     async def arun(self, envelope: Envelope, contents: Contents) -> tuple[LaneState | None, int, int]:
         """Handle ``contents``; return the lane, how the last one ended and its number, for :meth:`finish`."""
@@ -72,10 +78,16 @@ class CoroutineRunner(Runner):
         assert self._task is not None
         self._task.get_loop().call_soon_threadsafe(self._task.cancel, reason)
         limit.if_still_running(GRACE, partial(self._insist, reason, limit))
+        later(GRACE, partial(self._look_at_thread, reason, SyncToAsync.single_thread_executor.submit(int)))
 
     def _insist(self, reason: str, limit: TimeLimit) -> None:
         logger.error("%s; it could not be cancelled:\n%s", reason, "".join(self._stack()[-FRAMES:]))
         self.abandon(f"{reason}, and could not be cancelled", limit)
+
+    def _look_at_thread(self, reason: str, probe: Future[int]) -> None:
+        """See whether what was cancelled goes on in the thread that all code under ``sync_to_async`` shares."""
+        if not probe.done():
+            self.replace(f"{reason}, and holds up the thread of sync_to_async")
 
     def _stack(self) -> list[str]:
         task = self._boundary.task

@@ -57,7 +57,7 @@ class Coroutines:
         self._waiting: dict[CoroutineRun, float] = {}  # for the loop, since when
         self._returning: list[CoroutineRun] = []  # to their queues
         self.has_given_up = False
-        """Whether one could not be ended."""
+        """Whether one could not be ended, or a thread that it has used."""
 
     @property
     def is_full(self) -> bool:
@@ -120,11 +120,16 @@ class Coroutines:
         if was_full:
             self._has_room()
 
-    def given_up(self, run: CoroutineRun) -> None:
+    def given_up(self, run: CoroutineRun, reason: str) -> None:
         """One could not be ended, and all that can be done about it is."""
-        self.has_given_up = True
         self._block()
         self.ended(run)
+        self.damaged(reason)
+
+    def damaged(self, reason: str) -> None:
+        """One has ended, but has left something of the process unusable."""
+        self.has_given_up = True
+        self._worker.overdue(reason)
 
     def _block(self) -> None:
         """Let none start until the loop is free."""
@@ -173,6 +178,7 @@ class CoroutineRun:
         context = Context()
         runner = context.run(CoroutineRunner, self._worker, self._pending, self._claims)
         runner.abandon = self.abandon
+        runner.replace = self._owner.damaged
         self.started = time.perf_counter()
         self._worker.watchdog.wake()
         self._task = asyncio.get_running_loop().create_task(self._main(runner), context=context)
@@ -199,8 +205,7 @@ class CoroutineRun:
         except OSError as error:
             text = f"the answer for an overdue consumer was not sent: {error}"
             self._worker.channel_layer.losses.count("answers lost", text)
-        self._owner.given_up(self)
-        self._worker.overdue(reason)
+        self._owner.given_up(self, reason)
 
     async def _main(self, runner: CoroutineRunner) -> None:
         try:

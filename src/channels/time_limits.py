@@ -54,7 +54,7 @@ class TimeLimit:
             if not self.is_over:
                 call()
 
-        _timers[0].after(seconds, look)
+        later(seconds, look)
 
     def _show(self) -> None:
         if not self.is_over:
@@ -71,6 +71,11 @@ class TimeLimit:
             )
             logger.error("%s; it is given up:\n%s", reason, "".join(self._stack()[-FRAMES:]))
             self._abandon(reason, self)
+
+
+def later(seconds: float, call: Callable[[], None]) -> None:
+    """Make ``call`` in so many seconds, in the thread of the limits."""
+    _timers[0].after(seconds, call)
 
 
 def stack_of_thread(thread: int) -> list[str]:

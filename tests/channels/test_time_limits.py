@@ -9,6 +9,7 @@ import threading
 from contextlib import suppress
 
 import pytest
+from asgiref.sync import sync_to_async
 
 from channel_layers.envelope import DONE, RAISED, Envelope, read_done
 from channel_layers.exceptions import LayerUnavailable
@@ -297,6 +298,32 @@ def test_an_answer_that_cannot_be_sent_is_counted(monkeypatch: pytest.MonkeyPatc
         assert asked.wait(PATIENCE)
         go_on.set()
     assert layer.losses.counts["answers lost"] == 1
+
+
+def test_a_thread_that_a_coroutine_leaves_stuck_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The coroutine can be cancelled, but all that use the database share the thread: the process is to be replaced."""
+    monkeypatch.setattr(coroutine_runner, "GRACE", SHORT)
+    go_on, asked = threading.Event(), threading.Event()
+    reasons: list[str] = []
+
+    async def consumer(message: Message) -> None:
+        await sync_to_async(go_on.wait)(PATIENCE)
+
+    def overdue(reason: str) -> None:
+        reasons.append(reason)
+        asked.set()
+
+    layer = layer_of(route(RECEIVE, consumer, hard_limit=LONG))
+    socket = Socket(layer)
+    with working(layer) as worker:
+        worker.overdue = overdue
+        layer.channel_layer.write([socket.event({})])
+        (entry,) = socket.wait_for(1)
+        assert read_done(entry).outcome == RAISED
+        assert asked.wait(PATIENCE)
+        assert worker.is_damaged
+        go_on.set()
+    assert reasons[0].endswith(", and holds up the thread of sync_to_async")
 
 
 def test_the_stack_of_a_coroutine_that_holds_up_the_loop_is_shown(caplog: pytest.LogCaptureFixture) -> None:

@@ -22,6 +22,8 @@ import asyncio
 import os
 import sys
 
+from asgiref.sync import sync_to_async
+
 VERSION = "old"
 
 
@@ -59,6 +61,11 @@ def stick(message):
 async def block(message):
     say(f"blocking {os.getpid()}")
     open("gate").read()
+
+
+async def stick_in_thread(message):
+    say(f"stuck in thread of {os.getpid()}")
+    await sync_to_async(stick)(message)
 
 
 async def rest(message):
@@ -101,7 +108,10 @@ BROKEN = "def echo(message:\n"
 ROUTING = """
 from channels.routing import route
 
-from mysite.consumers import block, devour, eat, echo, either, hold, leave, leave_all, number, rest, stick, swell, work
+from mysite.consumers import (
+    block, devour, eat, echo, either, hold, leave, leave_all,
+    number, rest, stick, stick_in_thread, swell, work,
+)
 
 channel_routing = [
     route("websocket.receive", echo),
@@ -109,6 +119,7 @@ channel_routing = [
     route("http.request", hold, path="^/hold/$"),
     route("http.request", stick, path="^/stick/$", hard_limit=0.2),
     route("http.request", block, path="^/block/$", hard_limit=0.5),
+    route("http.request", stick_in_thread, path="^/thread/$", hard_limit=0.5),
     route("http.request", rest, path="^/rest/$"),
     route("block", block),
     route("number", number),

@@ -310,6 +310,7 @@ def test_a_request_whose_worker_is_killed_is_answered(shared: tuple[Serve, Path]
     ("path", "said", "told"),
     [
         ("/stick/", "stuck in", r"stick was over its hard_limit of 0\.2 s on http\.request /stick/"),
+        ("/thread/", "stuck in thread of", r"is replaced: .* and holds up the thread of sync_to_async$"),
         ("/exit/", "leaving", "ended with status 3; another is started"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import signal
 from collections.abc import Callable, Mapping
@@ -84,6 +85,8 @@ class Command(BaseCommand):
         if not has_finished:
             self._give_up(options["stop_timeout"])
         layer.close()
+        if worker.is_damaged:
+            self._leave()
 
     def _limit(self, options: Mapping[str, Any], exceeded: Callable[[str], object]) -> None:
         if options["max_memory"] is not None:
@@ -94,6 +97,12 @@ class Command(BaseCommand):
         if self._speaks:
             self.stdout.write(f"{self._name}: {text}" if self._name else text)
             self.stdout.flush()  # a supervisor reads it from a pipe
+
+    def _leave(self) -> NoReturn:
+        """End without waiting for threads that were given up, some of which Python would wait for."""
+        self._say("Stopped.")
+        atexit._run_exitfuncs()
+        os._exit(0)
 
     def _give_up(self, timeout: float) -> NoReturn:
         name = f"{self._name}: " if self._name else ""
