@@ -68,6 +68,16 @@ async def stick_in_thread(message):
     await sync_to_async(stick)(message)
 
 
+def shut(message):
+    message.channel_layer.close()
+    say(f"shut {message['number']}")
+
+
+async def shut_on_loop(message):
+    await message.channel_layer.aclose()
+    say(f"shut {message['number']}")
+
+
 async def rest(message):
     say(f"resting in {os.getpid()}")
     await asyncio.Event().wait()
@@ -110,7 +120,7 @@ from channels.routing import route
 
 from mysite.consumers import (
     block, devour, eat, echo, either, hold, leave, leave_all,
-    number, rest, stick, stick_in_thread, swell, work,
+    number, rest, shut, shut_on_loop, stick, stick_in_thread, swell, work,
 )
 
 channel_routing = [
@@ -122,6 +132,8 @@ channel_routing = [
     route("http.request", stick_in_thread, path="^/thread/$", hard_limit=0.5),
     route("http.request", rest, path="^/rest/$"),
     route("block", block),
+    route("shut", shut),
+    route("shut_on_loop", shut_on_loop),
     route("number", number),
     route("http.request", leave_all, path="^/exit/$"),
     route("work", work),

@@ -104,6 +104,22 @@ def test_no_message_waits_for_a_loop_that_is_held_up(project: Path, layer: Local
         (project / "gate").open("w").close()
 
 
+@pytest.mark.parametrize("how", ["shut", "shut_on_loop"])
+def test_a_consumer_that_closes_the_layer_harms_nobody(project: Path, layer: LocalChannelLayer, how: str) -> None:
+    """Its connections are those of all slots, which wait or write just then: nothing is lost or handled twice."""
+    with working(project, "--threads=3") as workers:
+        for number in range(20):
+            layer.send(how, {"number": number})
+            layer.send("either", {"number": number})
+            layer.send("number", {"number": 100 + number})
+            for line in (f"shut {number}", f"number {number}", f"number {100 + number}"):
+                workers.wait_for(f"^{line}$")
+        for word in ("shut", "number"):
+            lines = workers.matching(f"^{word} ")
+            assert len(lines) == len(set(lines))
+        assert not workers.matching("WARNING|ERROR|Traceback| not | lost")
+
+
 def handled(workers: Workers, layer: LocalChannelLayer, numbers: range) -> None:
     """Let ``numbers`` be handled, all sent at once."""
     assert layer.write([layer.message("either", {"number": number}) for number in numbers]) == []

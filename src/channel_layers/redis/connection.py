@@ -35,6 +35,7 @@ class Connection:
         self._link: Link | None = None
         self._used = 0.0
         self._turn = threading.Lock()
+        self._is_to_close = False
 
     def ask(self, request: Request, patience: float | None = None) -> Replies:
         """Return the replies to ``request``.
@@ -50,15 +51,21 @@ class Connection:
             replies = self._answered(link, request.said_in(link.run), request.wait)
         finally:
             self._turn.release()
+            if self._is_to_close:
+                self.close()
         if self.flushed is not None and link.was_flushed():
             self.flushed()
         return replies
 
     def close(self) -> None:
-        """Close the link; the next request opens another."""
-        link, self._link = self._link, None
-        if link is not None:
-            link.close()
+        """Close the link, behind the request that is under way; the next one opens another."""
+        self._is_to_close = True  # by whoever has its turn, unless that is nobody
+        if self._turn.acquire(blocking=False):
+            try:
+                self._drop()
+                self._is_to_close = False
+            finally:
+                self._turn.release()
 
     @property
     def run(self) -> str | None:
@@ -76,9 +83,14 @@ class Connection:
         if self._link is not None:
             self._link.close()
 
+    def _drop(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+
     def _opened(self, patience: float) -> Link:
         if self._link is not None and time.monotonic() - self._used > IDLE and self._link.has_ended():
-            self.close()
+            self._drop()
         if self._link is None:
             self._link = link = self._connector.connect(patience, self.pause, tracks=self.flushed is not None)
             if self.welcome is not None and (commands := self.welcome(link)):
@@ -101,9 +113,9 @@ class Connection:
             return link.request(commands, limit)
         except OSError as error:
             self.lost = link.client_id
-            self.close()
+            self._drop()
             raise self._connector.lost(error, begun) from error
         except BaseException:  # what is interrupted between request and reply cannot be used again
             self.lost = link.client_id
-            self.close()
+            self._drop()
             raise

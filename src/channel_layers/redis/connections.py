@@ -106,8 +106,11 @@ class Connections:
         """Put a connection on the shelf for its next user."""
         connection.reset()
         with self._lock:
-            if connection in self._all:
+            is_known = connection in self._all
+            if is_known:
                 self._idle.append(connection)
+        if not is_known:  # all were closed while it was lent
+            connection.close()
 
     @contextmanager
     def lent(self) -> Iterator[Connection]:
