@@ -1,15 +1,21 @@
 import asyncio
+import sqlite3
+import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.core.signals import got_request_exception
-from django.db import close_old_connections, connection, connections
+from django.db import ProgrammingError, close_old_connections, connection, connections, transaction
+from django.db.backends.signals import connection_created
+from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.dispatch import Signal
 from django.urls import get_script_prefix, get_urlconf, set_script_prefix, set_urlconf
 from django.utils import timezone, translation
@@ -334,3 +340,186 @@ def test_receiver_that_raises_does_not_keep_the_connection(closings: list[bool])
     finally:
         consumer_finished.disconnect(receive)
     assert connected == [False]
+
+
+def test_connection_lives_as_long_as_it_may(closings: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    """CONN_MAX_AGE counts from its opening; the consumer after that has another."""
+    monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 60)
+    used: list[object] = []
+
+    def consumer(message: Message) -> None:
+        query(message)
+        used.append(connection.connection)
+
+    def run(call: Calls) -> None:
+        for _ in range(3):
+            call(consumer)
+        connection.close_at = time.monotonic() - 1
+        call(consumer)
+        connections.close_all()
+
+    as_slot(run)
+    first, second, third, other = used
+    assert first is second is third
+    assert other is not first
+
+
+@pytest.mark.parametrize("max_age", [0, None])
+def test_consumer_that_closes_its_connection_harms_nobody(
+    closings: list[bool], monkeypatch: pytest.MonkeyPatch, max_age: int | None
+) -> None:
+    """The next one opens another, inside a transaction or not."""
+    monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", max_age)
+
+    def closing(message: Message) -> None:
+        query(message)
+        connection.close()
+
+    def cut_off(message: Message) -> None:
+        with transaction.atomic():
+            query(message)
+            connection.connection.close()
+            query(message)
+
+    def closing_in_transaction(message: Message) -> None:
+        with pytest.raises(ProgrammingError, match="closed"):
+            cut_off(message)
+
+    def run(call: Calls) -> None:
+        for each in (closing, query, closing_in_transaction, query, closing, idle):
+            call(each)
+        connections.close_all()
+
+    as_slot(run)
+
+
+def is_usable(wrapper: DatabaseWrapper) -> bool:
+    """Ask the database, as the wrappers of servers do; that of SQLite believes that a file is always there."""
+    try:
+        wrapper.connection.execute("SELECT 1")
+    except sqlite3.ProgrammingError:
+        return False
+    return True
+
+
+def test_connection_that_has_broken_costs_one_message(closings: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the database was restarted: the consumer that finds out fails, and the next has another connection."""
+    monkeypatch.setattr(DatabaseWrapper, "is_usable", is_usable)
+    monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", None)
+
+    def run(call: Calls) -> None:
+        call(query)
+        connection.connection.close()  # by the other side, so to say
+        with pytest.raises(ProgrammingError):
+            call(query)
+        for _ in range(3):
+            call(query)
+        connections.close_all()
+
+    as_slot(run)
+
+
+# -- async def consumers -----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def connecting() -> Iterator[list[str]]:
+    """Record the thread of each new connection to a database."""
+    threads: list[str] = []
+
+    def note(**kwargs: object) -> None:
+        threads.append(threading.current_thread().name)
+
+    connection_created.connect(note)
+    try:
+        yield threads
+    finally:
+        connection_created.disconnect(note)
+
+
+@sync_to_async
+def is_connected() -> bool:
+    """Return whether the thread of all code under ``sync_to_async`` has a connection."""
+    return connection.connection is not None
+
+
+async def aquery(message: Message) -> None:
+    """Use the database as such code has to, and as the asynchronous half of Django's ORM does."""
+    await sync_to_async(query)(message)
+
+
+def coroutines(*consumers: Callable[..., Any]) -> None:
+    """Run ``consumers`` one after another as a worker does, then close what is open."""
+
+    async def run(call: Calls) -> None:
+        for consumer in consumers:
+            call.pending.begin("jobs")
+            await call.boundary.acall(Route("jobs", consumer), Message({}, "jobs", call.layer), {})
+            call.pending.end()
+        await sync_to_async(connections.close_all)()
+
+    as_slot(lambda call: asyncio.run(run(call)))
+
+
+@pytest.mark.parametrize(("max_age", "opened"), [(0, 3), (60, 1)])
+def test_connection_of_coroutines_is_closed_as_around_a_request(
+    closings: list[bool], monkeypatch: pytest.MonkeyPatch, max_age: int, opened: int
+) -> None:
+    """Behind each, or once it has lived as long as it may."""
+    monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", max_age)
+    found: list[bool] = []
+
+    async def look(message: Message) -> None:
+        found.append(await is_connected())
+
+    with connecting() as threads:
+        coroutines(aquery, look, aquery, look, aquery)
+    assert found == [max_age > 0] * 2
+    assert len(threads) == opened
+
+
+def test_connection_of_a_coroutine_that_raises_is_closed(closings: list[bool]) -> None:
+    """And one that was closed by a coroutine itself is opened anew."""
+    found: list[bool] = []
+
+    @sync_to_async
+    def close() -> None:
+        connection.close()
+
+    async def closing(message: Message) -> None:
+        await aquery(message)
+        await close()
+
+    async def failing(message: Message) -> None:
+        await aquery(message)
+        raise LookupError
+
+    async def look(message: Message) -> None:
+        found.append(await is_connected())
+
+    with pytest.raises(LookupError):
+        coroutines(closing, aquery, failing)
+    coroutines(look)
+    assert found == [False]
+    assert closings == [False, False, False, False, False]
+
+
+def test_coroutines_share_one_connection(closings: list[bool]) -> None:
+    """However many of them use the database at the same time: it is that of Django's thread for such code."""
+
+    async def run() -> None:
+        layer = layer_of()
+
+        async def one() -> None:
+            pending = Pending(layer.channel_layer, partial(report_refused, layer.channel_layer))
+            boundary = Context().run(Boundary, pending, Worker)
+            pending.begin("jobs")
+            await boundary.acall(Route("jobs", aquery), Message({}, "jobs", layer), {})
+
+        await asyncio.gather(*(one() for _ in range(50)))
+        assert not await is_connected()
+
+    with connecting() as threads:
+        in_thread(lambda: asyncio.run(run()))
+    assert len(set(threads)) == 1
+    assert closings[-1] is False
