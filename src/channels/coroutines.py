@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -33,6 +33,8 @@ logger = logging.getLogger("django.channels")
 
 LIMIT: Final = 100
 """Consumers that run at the same time in one process."""
+KEPT_FREE: Final = 10
+"""One of so many consumers that may run at the same time is never one of the background, where others come as well."""
 PAUSE: Final = 1.0
 """Seconds between two attempts to write what a consumer has sent, while the layer is away."""
 STALLED: Final = 0.1
@@ -42,10 +44,13 @@ STALLED: Final = 0.1
 class Coroutines:
     """The ``async def`` consumers of ``worker`` that run now, ``limit`` at most. Thread-safe.
 
-    ``has_room`` is called when one may start again after none could.
+    ``background`` are the channels of which so few run that there is room for others; empty where nothing is kept free.
+    ``has_room`` is called when one may start again that could not.
     """
 
-    def __init__(self, worker: Worker, limit: int, has_room: Callable[[], None]) -> None:
+    def __init__(
+        self, worker: Worker, limit: int, has_room: Callable[[], None], background: Collection[str] = ()
+    ) -> None:
         self.runs: set[CoroutineRun] = set()
         self.uses_database = False
         self._worker = worker
@@ -53,6 +58,9 @@ class Coroutines:
         self._has_room = has_room
         self._changed = threading.Condition()
         self._reserved = 0
+        self._background = frozenset(background)
+        self._background_limit = limit - (max(1, limit // KEPT_FREE) if limit > 1 else 0)
+        self._background_reserved = 0
         self._is_blocked = False
         self._waiting: dict[CoroutineRun, float] = {}  # for the loop, since when
         self._returning: list[CoroutineRun] = []  # to their queues
@@ -64,6 +72,11 @@ class Coroutines:
         """Whether no further one may start."""
         return self._is_blocked or self._reserved >= self._limit
 
+    def may_start(self, channel: str) -> bool:
+        """Return whether one of ``channel`` may start."""
+        is_full = channel in self._background and self._background_reserved >= self._background_limit
+        return not (is_full or self.is_full)
+
     def contents(self, envelope: Envelope) -> Contents | None:
         """Return the messages of ``envelope`` if each of them goes to an ``async def`` consumer, else ``None``."""
         try:
@@ -73,12 +86,17 @@ class Coroutines:
         except Exception:  # noqa: BLE001 - the slot finds out as well, and says so
             return None
 
-    def reserve(self, n: int) -> int:
-        """Return how many of ``n`` consumers may start; :meth:`start` has to follow for each."""
+    def reserve(self, channel: str) -> bool:
+        """Return whether one of ``channel`` may start; then :meth:`start` has to follow."""
         with self._changed:
-            granted = 0 if self._is_blocked else min(n, max(0, self._limit - self._reserved))
-            self._reserved += granted
-            return granted
+            may_start = self.may_start(channel)
+            self._count(channel, int(may_start))
+            return may_start
+
+    def _count(self, channel: str, change: int) -> None:
+        self._reserved += change
+        if channel in self._background:
+            self._background_reserved += change
 
     def start(self, envelope: Envelope, contents: Contents) -> None:
         """Run the consumers for ``contents``, one after another; the custody of the worker holds the claim."""
@@ -112,10 +130,10 @@ class Coroutines:
     def ended(self, run: CoroutineRun) -> None:
         """One has ended, and everything that follows from it is done."""
         with self._changed:
-            was_full = self.is_full
+            was_full = not self.may_start(run.envelope.target)
             self.uses_database |= run.uses_database
             self.runs.discard(run)
-            self._reserved -= 1
+            self._count(run.envelope.target, -1)
             self._changed.notify_all()
         if was_full:
             self._has_room()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from channels.handling import BACKGROUND, HTTP, WEBSOCKET
@@ -45,6 +45,7 @@ class Reservation:
     def __init__(self, traffic: Mapping[str, str], slots: int, reserve: Mapping[str, int] | None = None) -> None:
         self._traffic = traffic
         self._slots = slots
+        self._is_free = reserve is not None and not any(reserve.values())
         self._reserve = self._default() if reserve is None else {name: n for name, n in reserve.items() if n}
         reserved = sum(self._reserve.values())
         if reserved > slots:
@@ -56,6 +57,15 @@ class Reservation:
         missing = traffic.keys() - {channel for channels in self.channels for channel in channels}
         if slots and missing:
             raise ValueError(f"--reserve leaves no slot for {_listed(missing)}; raise --threads")
+
+    def limited(self, awaited: Collection[str]) -> list[str]:
+        """Return which channels with ``async def`` consumers may not have all of what such consumers may have.
+
+        That is those of the background, if there are others among ``awaited``, unless all is free by request.
+        """
+        background = [channel for channel in self._of(BACKGROUND) if channel in awaited]
+        has_others = any(traffic != BACKGROUND for channel, traffic in self._traffic.items() if channel in awaited)
+        return background if has_others and not self._is_free else []
 
     @property
     def text(self) -> str:

@@ -68,7 +68,8 @@ class Worker:
         traffic = {channel: router.traffic[channel] for channel in self.channels}
         self.reservation = Reservation(traffic, threads, reserve)
         self.custody: Custody = channel_layer.open_custody()
-        self.coroutines = Coroutines(self, concurrency, self._interrupt)
+        background = self.reservation.limited(router.awaited)
+        self.coroutines = Coroutines(self, concurrency, self._interrupt, background)
         self.watchdog = Watchdog(self.coroutines)
         self._slots = [WorkerSlot(self, self.watchdog, channels) for channels in self.reservation.channels]
         self._threads: list[threading.Thread] = []

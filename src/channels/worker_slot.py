@@ -115,9 +115,8 @@ class WorkerSlot:
 
     def _wanted(self) -> dict[str, int]:
         """Return how many messages of which channels can be begun now."""
-        if self._awaited and self._coroutines.is_full:
-            return {channel: n for channel, n in self._wants.items() if channel not in self._awaited}
-        return self._wants
+        full = [channel for channel in self._awaited if not self._coroutines.may_start(channel)]
+        return {channel: n for channel, n in self._wants.items() if channel not in full} if full else self._wants
 
     def _start_coroutines(self) -> None:
         """Start what goes to ``async def`` consumers, and put back that for which there is no room."""
@@ -127,12 +126,16 @@ class WorkerSlot:
             contents = self._coroutines.contents(envelope) if envelope.target in self._awaited else None
             own.append(envelope) if contents is None else ready.append((envelope, contents))
         self._remaining = deque(own)
-        granted = self._coroutines.reserve(len(ready))
-        if granted and self._claims.hand_over([envelope for envelope, _ in ready[:granted]]):
-            for envelope, contents in ready[:granted]:
+        granted: list[tuple[Envelope, Contents]] = []
+        refused: list[Envelope] = []
+        for envelope, contents in ready:
+            may_start = self._coroutines.reserve(envelope.target)
+            granted.append((envelope, contents)) if may_start else refused.append(envelope)
+        if granted and self._claims.hand_over([envelope for envelope, _ in granted]):
+            for envelope, contents in granted:
                 self._coroutines.start(envelope, contents)
-        if ready[granted:]:
-            self._claims.put_back([envelope for envelope, _ in ready[granted:]])
+        if refused:
+            self._claims.put_back(refused)
 
     def _settle(self) -> None:
         """Write what was gathered and, in the same write, take what waits already."""

@@ -97,6 +97,41 @@ def test_they_are_no_more_than_the_limit() -> None:
     assert taken(layer, "wait") == []
 
 
+@pytest.mark.parametrize(("concurrency", "most"), [(3, 2), (20, 18)])
+def test_background_never_takes_all(concurrency: int, most: int) -> None:
+    """Where others come as well, room is kept for them: one in ten, and at least one."""
+    background, foreground = Gate(), Gate()
+    layer = layer_of(route("wait", background), route(RECEIVE, foreground))
+    socket = Socket(layer)
+    with working(layer, concurrency=concurrency):
+        send(layer, *[message("wait") for _ in range(30)])
+        background.wait_for(most)
+        send(layer, socket.event({}))
+        foreground.wait_for(1)
+        foreground.open()
+        for _ in range(30 - most):
+            background.open()
+            background.wait_for(1)
+        background.open(most)
+    assert background.most == most
+
+
+@pytest.mark.parametrize("options", [{"concurrency": 3, "reserve": {}}, {"concurrency": 1}])
+def test_nothing_is_kept_free_where_that_was_asked_for(options: dict[str, Any]) -> None:
+    """By --reserve 0, or by room for one alone."""
+    background, foreground = Gate(), Gate()
+    layer = layer_of(route("wait", background), route(RECEIVE, foreground))
+    n = options["concurrency"]
+    with working(layer, **options):
+        send(layer, *[message("wait") for _ in range(n)])
+        background.wait_for(n)
+        send(layer, Socket(layer).event({}))
+        background.open(n)
+        foreground.wait_for(1)
+        foreground.open()
+    assert background.most == n
+
+
 def test_events_of_one_socket_stay_in_order() -> None:
     """The next begins when the one before has ended, with what it had sent; sessions travel with them."""
 

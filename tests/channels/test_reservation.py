@@ -38,6 +38,24 @@ def test_slots_take_what_is_left_for_them(
     assert Reservation(TRAFFIC, slots, reserve).channels == expected
 
 
+@pytest.mark.parametrize(
+    ("awaited", "reserve", "expected"),
+    [
+        (ALL, None, ["jobs"]),
+        (ALL, {"websocket": 1}, ["jobs"]),
+        (ALL, {"foreground": 0}, []),
+        (["jobs"], None, []),
+        (FRONT, None, []),
+    ],
+)
+def test_coroutines_of_the_background_are_limited_where_there_are_others(
+    awaited: list[str], reserve: dict[str, int] | None, expected: list[str]
+) -> None:
+    """Unless all is free by request; how many threads there are does not matter."""
+    for slots in (2, 4):
+        assert Reservation(TRAFFIC, slots, reserve).limited(awaited) == expected
+
+
 @pytest.mark.parametrize("traffic", [{"jobs": "background"}, {"http.request": "http"}, {}])
 def test_nothing_is_reserved_where_there_is_one_kind(traffic: dict[str, str]) -> None:
     """A worker for background work alone uses all of its slots."""

@@ -17,6 +17,7 @@ from channel_layers.slot import Refused
 from tests.channel_layers.redis.server import RedisServer
 
 PATIENCE = 10.0
+Written = Exchange[list[Refused]]
 
 
 def held(layer: RedisChannelLayer, n: int = 2) -> tuple[RedisCustody, list[Envelope]]:
@@ -40,7 +41,7 @@ def losing(
     write = layer.writer.write
     errors = [error]
 
-    def lost(envelopes: list[Envelope], claim: Claim) -> Exchange[list[Refused]]:
+    def lost(envelopes: list[Envelope], claim: Claim) -> Written:
         if not errors:
             return (yield from write(envelopes, claim))
         if arrives:
