@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+from concurrent.futures import Future
 from contextvars import Context, copy_context
 from typing import Any
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import SyncToAsync, sync_to_async
 from django.core.signals import got_request_exception
 from django.db import close_old_connections, connections
 from django.db.backends.signals import connection_created
@@ -89,6 +90,11 @@ class Boundary:
         close_old_connections()
         opened = connections.all(initialized_only=True)
         self._pending.uses_database = any(connection.connection is not None for connection in opened)
+
+
+def visit_shared_thread() -> Future[None]:
+    """Return what is done once the thread is free that all coroutines call sync code in."""
+    return SyncToAsync.single_thread_executor.submit(lambda: None)
 
 
 def free(error: MemoryError) -> None:

@@ -12,9 +12,8 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any, Final
 
-from asgiref.sync import SyncToAsync
-
 from channel_layers.envelope import AGAIN, RAISED, Envelope
+from channels.boundary import visit_shared_thread
 from channels.message import LaneState, Message
 from channels.routing import Match
 from channels.runner import Runner
@@ -78,13 +77,13 @@ class CoroutineRunner(Runner):
         assert self._task is not None
         self._task.get_loop().call_soon_threadsafe(self._task.cancel, reason)
         limit.if_still_running(GRACE, partial(self._insist, reason, limit))
-        later(GRACE, partial(self._look_at_thread, reason, SyncToAsync.single_thread_executor.submit(int)))
+        later(GRACE, partial(self._look_at_thread, reason, visit_shared_thread()))
 
     def _insist(self, reason: str, limit: TimeLimit) -> None:
         logger.error("%s; it could not be cancelled:\n%s", reason, "".join(self._stack()[-FRAMES:]))
         self.abandon(f"{reason}, and could not be cancelled", limit)
 
-    def _look_at_thread(self, reason: str, probe: Future[int]) -> None:
+    def _look_at_thread(self, reason: str, probe: Future[None]) -> None:
         """See whether what was cancelled goes on in the thread that all code under ``sync_to_async`` shares."""
         if not probe.done():
             self.replace(f"{reason}, and holds up the thread of sync_to_async")
