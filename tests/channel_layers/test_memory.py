@@ -8,13 +8,10 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
-from channel_layers.base import BaseChannelLayer
-from channel_layers.conformance.notes import NoteConformance
-from channel_layers.conformance.turns import TurnConformance
 from channel_layers.envelope import DONE, EVENT, GAP, GROUP, MESSAGE, Envelope, done
 from channel_layers.losses import Losses
 from channel_layers.memory import MemoryChannelLayer
@@ -578,27 +575,3 @@ def test_turns_of_silent_connections_are_forgotten(layer: MemoryChannelLayer, cl
     layer.announce(Announcement("w1"))
     assert layer.turn(Step(TAKE, "x!1", 0)).verdict == NOW
     assert layer.turn(Step(TAKE, "x!2", 0)).verdict == PAST
-
-
-class SilentLayer(MemoryChannelLayer):
-    """Has no extension, and the verbs that the contract gives all layers."""
-
-    extensions: ClassVar[list[str]] = ["groups", "flush"]
-    read_note = BaseChannelLayer.read_note
-    aread_note = BaseChannelLayer.aread_note
-    turn = BaseChannelLayer.turn
-    aturn = BaseChannelLayer.aturn
-
-
-class TestSilentLayer(NoteConformance, TurnConformance):
-    """The suite for a layer without extensions: it says so."""
-
-    def make_layer(self, **options: Any) -> BaseChannelLayer:
-        return SilentLayer(**options)
-
-    def test_twins_refuse_as_well(self, layer: BaseChannelLayer) -> None:
-        """What a coroutine asks for is refused, too."""
-        with pytest.raises(NotImplementedError, match="keeps no notes"):
-            asyncio.run(layer.aread_note("x!1", "session"))
-        with pytest.raises(NotImplementedError, match="keeps no turns"):
-            asyncio.run(layer.aturn(Step(TAKE, "x!1", 0)))
