@@ -7,10 +7,10 @@ from typing import Any, ClassVar, NoReturn
 
 from channel_layers.suggestions import did_you_mean
 from channels.channel import Channel, Content
+from channels.consumers import Consumer, is_async, name_of
 from channels.exceptions import SendNotAvailableOnDemultiplexer
 from channels.generic.hooks import MULTIPLEXER, JsonCodec, WebsocketHooks, reply, reply_channel_of
 from channels.message import Message
-from channels.routing import Consumer, is_async, name_of
 
 STREAM, PAYLOAD = "stream", "payload"
 
