@@ -18,8 +18,9 @@ STREAM, PAYLOAD = "stream", "payload"
 class Streams:
     """The frames of a multiplexer."""
 
-    stream: str
-    reply_channel: Channel
+    def __init__(self, stream: str, reply_channel: Channel) -> None:
+        self.stream = stream
+        self.reply_channel = reply_channel
 
     @classmethod
     def encode_json(cls, content: Any) -> str:
