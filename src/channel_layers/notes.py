@@ -20,9 +20,9 @@ _MAX_VERSION_DIGITS: Final = 15
 """As many as a double holds exactly: a store may compare versions as such."""
 
 
-def lost_change(channel: str, why: object) -> tuple[str, str]:
-    """Return cause and detail by which a change of the session of ``channel`` is counted that was not kept."""
-    return "session change lost", f"what a consumer changed in the channel session of {channel!r} is lost: {why}"
+def lost_change(channel: str, why: object) -> str:
+    """Return what is said of a change of the session of ``channel`` that was not kept."""
+    return f"what a consumer changed in the channel session of {channel!r} is lost: {why}"
 
 
 def version_of(note: bytes | None) -> int:

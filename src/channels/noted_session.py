@@ -82,4 +82,4 @@ class NotedSession(ChannelSession):
 
 def count_lost(layer: Layer, channel: str, why: str) -> None:
     """Count a change of a session that is lost."""
-    layer.losses.count(*lost_change(channel, why))
+    layer.losses.count("session change lost", lost_change(channel, why))

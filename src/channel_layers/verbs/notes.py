@@ -43,7 +43,7 @@ class NoteVerbs(WriteVerbs):
 
     def count_outdated(self, envelope: Envelope) -> None:
         """Count a session that came back with the end of an event after something newer was kept."""
-        self.losses.note(*lost_change(envelope.target, outdated(envelope)))
+        self.losses.note("session change lost", lost_change(envelope.target, outdated(envelope)))
 
     def _note(self, channel: str, name: str, data: bytes) -> Envelope:
         if EXTENSION not in self.extensions:
