@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from channel_layers.dead import count_orphans
 from channel_layers.envelope import Envelope
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from channel_layers.redis.layer import RedisChannelLayer
 
 logger = logging.getLogger("channel_layers")
+
+Wants: TypeAlias = tuple[tuple[str, int], ...]
+"""Channels, and how many messages of each."""
 
 MAX_SCRIPTS: Final = 64
 """Commands that a slot keeps for the next time: making one takes as long as running some consumers, and a slot wants
@@ -56,7 +59,7 @@ class RedisSlot(Slot):
         self._unconfirmed: list[tuple[Envelope, bytes]] = []  # were settled, and the server may still hold them
         self._found_nothing = False  # when it looked last
         self._rotation = 0
-        self._scripts: dict[tuple[tuple[tuple[str, int], ...], int, int, int], tuple[list[str], bytes]] = {}
+        self._scripts: dict[tuple[Wants, int, int, int], tuple[list[str], bytes]] = {}
         self._interrupted = threading.Event()
         self._waiting = False
         self._connection: Connection | None = None
@@ -165,7 +168,8 @@ class RedisSlot(Slot):
         """Return the channels in the order they are served in this time, and the command that takes from them."""
         self._rotation += 1
         known = 0 if self._unconfirmed else len(self._claimed)
-        key = (tuple(wants.items()), limit, known, self._rotation % max(len(wants), 1))
+        wanted = tuple([want for want in wants.items() if want[1] > 0])
+        key = (wanted, limit, known, self._rotation % max(len(wanted), 1))
         found = self._scripts.get(key)
         if found is None:
             if len(self._scripts) >= MAX_SCRIPTS:
@@ -173,11 +177,9 @@ class RedisSlot(Slot):
             found = self._scripts[key] = self._new_script(*key)
         return found
 
-    def _new_script(
-        self, wants: Sequence[tuple[str, int]], limit: int, known: int, first: int
-    ) -> tuple[list[str], bytes]:
+    def _new_script(self, wants: Wants, limit: int, known: int, first: int) -> tuple[list[str], bytes]:
         keys = self._layer.keys
-        wanted = {channel: n for channel, n in (*wants[first:], *wants[:first]) if n > 0}
+        wanted = dict(wants[first:] + wants[:first])
         pairs = [key for channel in wanted for key in (keys.queue(channel), keys.bell(channel))]
         arguments: list[Argument] = [self._name, known, limit, self._layer.expiry, *wanted.values()]
         if self._retries:
