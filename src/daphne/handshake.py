@@ -15,7 +15,7 @@ from websockets.headers import parse_connection, parse_extension, parse_subproto
 from daphne.compression import Agreement, negotiate
 
 if TYPE_CHECKING:
-    from daphne.http import Request
+    from daphne.request import Request
 
 T = TypeVar("T")
 

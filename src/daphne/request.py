@@ -110,7 +110,7 @@ def is_host(value: bytes) -> bool:
 
 
 def show(value: bytes) -> str:
-    """The beginning of a value from a client, quoted for a sentence."""
+    """Return the beginning of a value of a message, quoted for a sentence."""
     return repr(value[:64].decode("latin-1"))
 
 
