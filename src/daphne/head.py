@@ -12,14 +12,14 @@ from typing import Final
 import httptools
 
 from daphne.config import Config
-from daphne.request import HttpError, Request, build_request, show
+from daphne.grammar import TOKEN, show
+from daphne.request import HttpError, Request, build_request
 
 CONTROL: Final = bytes({*range(0x20), *range(0x7F, 0xA0)} - {0x09})
 """C0 without the tab, DEL, and C1: a latin-1 reader takes 0x85 for a line end. CR and LF are counted against line ends.
 """
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
-_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb'+) ([!"$-~]+) HTTP/([0-9]\.[0-9])\r\n')
+_REQUEST_LINE = re.compile(rb"(" + TOKEN + rb') ([!"$-~]+) HTTP/([0-9]\.[0-9])\r\n')
 _VERSIONS = {b"1.1": "1.1", b"1.0": "1.0"}
 
 

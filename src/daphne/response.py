@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import re
 import time
 from collections.abc import Iterable
 from email.utils import formatdate
@@ -11,14 +10,13 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
-from daphne.request import show
+from daphne.grammar import is_token, length_of, show
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 """Asks a client that sent ``Expect: 100-continue`` for its body (RFC 9110 §10.1.1)."""
 
 _SERVER = b"Server: Daphne\r\n"
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
-_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROL = bytes({*range(0x20), 0x7F} - {0x09})
 # What concerns this connection is the server's business (RFC 9110 §7.6.1), though a "Connection: close" is heeded.
 _WITHHELD = frozenset(
@@ -220,7 +218,7 @@ def _encode_headers(headers: Iterable[tuple[bytes | str, bytes | str]]) -> tuple
 @lru_cache(maxsize=1024)
 def _check_name(name: bytes) -> bytes:
     """The name in lower case, by which fields are compared."""
-    if not _NAME.fullmatch(name):
+    if not is_token(name):
         raise ValueError(f"The header name {show(name)} is not a token (RFC 9110 §5.6.2).")
     return name.lower()
 
@@ -243,11 +241,7 @@ def _is_event_stream(fields: dict[bytes, bytes]) -> bool:
 
 def _parse_length(fields: dict[bytes, bytes]) -> int | None:
     value = fields.get(b"content-length")
-    if value is None:
-        return None
-    if not value.isdigit() or len(value) > 18:
-        raise ValueError(f"The header Content-Length {show(value)} is not one number of up to 18 digits.")
-    return int(value)
+    return None if value is None else length_of(value)
 
 
 @lru_cache(maxsize=1)

@@ -9,7 +9,7 @@ from channel_layers import names
 from channel_layers.envelope import Envelope, note
 from channel_layers.exceptions import ExtensionMissing, NoteOutdated
 from channel_layers.losses import Losses
-from channel_layers.notes import EXTENSION
+from channel_layers.notes import EXTENSION, lost_change
 from channel_layers.verbs.writing import WriteVerbs
 
 
@@ -43,8 +43,7 @@ class NoteVerbs(WriteVerbs):
 
     def count_outdated(self, envelope: Envelope) -> None:
         """Count a session that came back with the end of an event after something newer was kept."""
-        detail = f"what a consumer changed in the channel session of {envelope.target!r} is lost: {outdated(envelope)}"
-        self.losses.note("session change lost", detail)
+        self.losses.note(*lost_change(envelope.target, outdated(envelope)))
 
     def _note(self, channel: str, name: str, data: bytes) -> Envelope:
         if EXTENSION not in self.extensions:

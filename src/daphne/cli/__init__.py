@@ -22,12 +22,11 @@ except ImportError as error:
     sys.exit(f"daphne: {error}")
 
 from channel_layers.readiness import wait_until_usable
-from daphne.cli.arguments import spelling
 from daphne.cli.intake import completed
 from daphne.cli.logs import show_logs
 from daphne.cli.options import WITHOUT_MEANING, dashed, given_options, make_parser
 from daphne.cli.process import serve, within_file_limit
-from daphne.config import Config
+from daphne.config import Config, spelling
 from daphne.endpoints import EndpointError, choose, listen_on, passed_on
 from daphne.layer_path import LayerPathError, load_layer
 from daphne.server import new_event_loop

@@ -1,4 +1,4 @@
-"""How the command's options are spelt, read, and given several times."""
+"""How the command's options are read, and given several times."""
 
 from __future__ import annotations
 
@@ -6,15 +6,10 @@ import argparse
 from collections.abc import Callable
 from typing import TypeVar
 
-from daphne.config import text_of
+from daphne.config import spelling, text_of
 from daphne.endpoints import EndpointError
 
 T = TypeVar("T")
-
-
-def spelling(name: str) -> str:
-    """Return the option that is called ``name``."""
-    return "--" + name.replace("_", "-")
 
 
 def argument(parse: Callable[[str], T]) -> Callable[[str], T]:

@@ -9,10 +9,10 @@ from dataclasses import fields
 from typing import Any, Final
 
 import daphne
-from daphne.cli.arguments import add_several, argument, spelling
+from daphne.cli.arguments import add_several, argument
 from daphne.cli.intake import add_intake
 from daphne.cli.logs import add_logs
-from daphne.config import LIMITS, Config, text_of
+from daphne.config import LIMITS, Config, option_of, spelling, text_of
 from daphne.endpoints import HOST, PORT, Unix, parse_descriptor, parse_endpoint, parse_port
 from daphne.layer_path import BUILT_IN
 
@@ -99,15 +99,8 @@ def _add_application(group: argparse._ArgumentGroup) -> None:
 
 def _add_limits(group: argparse._ArgumentGroup) -> None:
     for field in LIMITS:
-        group.add_argument(
-            *ALIASES.get(field.name, ()),
-            spelling(field.name),
-            dest=field.name,
-            type=type(field.default),
-            default=argparse.SUPPRESS,
-            metavar="SECONDS" if type(field.default) is float else "NUMBER",
-            help=f"{text_of(field.name)} ({field.default})",
-        )
+        names = [*ALIASES.get(field.name, ()), spelling(field.name)]
+        group.add_argument(*names, default=argparse.SUPPRESS, **option_of(field))
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from daphne.cli.arguments import add_several, argument, spelling
-from daphne.config import text_of
+from daphne.cli.arguments import add_several, argument
+from daphne.config import spelling, text_of
 from daphne.endpoints import parse_port
 
 
