@@ -58,6 +58,7 @@ class Route:
         self.is_async = is_async(self.consumer)
         self.ordered = ordered
         self.handling = Handling(ordered, delivery, retries, traffic, soft_limit, hard_limit)
+        self.is_limited = self.handling.is_limited
         self.filters = {key: compile_filter(key, pattern) for key, pattern in filters.items()}
         self._matchers = tuple((key, pattern.match, bool(pattern.groups)) for key, pattern in self.filters.items())
         self.bare_match = Match(self, {})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -87,10 +86,18 @@ class Router:
     def find(self, message: Message) -> Match | None:
         """Return the first route that ``message`` passes, with what its filters captured."""
         content, name = message.content, message.channel_name
-        path = content.get("path")
-        if name in self._judged_by_path and type(path) is str and len(path) <= MAX_KEPT_PATH:
-            return self._find_by_path(name, path)
-        return self._search(name, content)
+        kept, path = self._kept.get(name), content.get("path")
+        if kept is None or type(path) is not str:
+            return self._search(name, content)
+        return kept[path] if path in kept else self._search_by_path(name, path, kept)
+
+    def _search_by_path(self, name: str, path: str, kept: dict[str, Match | None]) -> Match | None:
+        found = self._search(name, {"path": path})
+        if len(path) <= MAX_KEPT_PATH:
+            if len(kept) >= MAX_KEPT:
+                kept.clear()
+            kept[path] = found
+        return found
 
     def _search(self, name: str, content: Mapping[str, Any]) -> Match | None:
         for candidate in self._by_channel.get(name, ()):
@@ -170,10 +177,9 @@ class Router:
         self.awaited = {channel for channel, routes in by_channel.items() if any(each.is_async for each in routes)}
         # Events of a connection come with its path again and again: what was found is kept where nothing else decides.
         # Measured in instructions, searching again is a tenth of what a worker does for an echo.
-        self._judged_by_path = {
-            name for name, routes in by_channel.items() if all(route.filters.keys() <= {"path"} for route in routes)
+        self._kept: dict[str, dict[str, Match | None]] = {
+            name: {} for name, routes in by_channel.items() if all(route.filters.keys() <= {"path"} for route in routes)
         }
-        self._find_by_path = functools.lru_cache(MAX_KEPT)(lambda name, path: self._search(name, {"path": path}))
 
 
 def _chances(channel: str, routes: Sequence[Route]) -> int:
