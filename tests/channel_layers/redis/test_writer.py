@@ -15,9 +15,9 @@ from channel_layers.envelope import DONE, EVENT, GAP, GROUP, MESSAGE, Envelope, 
 from channel_layers.exceptions import ChannelFull
 from channel_layers.inbox import Inbox
 from channel_layers.redis import RedisChannelLayer
+from channel_layers.redis.entries import LONG
 from channel_layers.redis.exchange import Request
 from channel_layers.redis.protocol import Replies, pack
-from channel_layers.redis.writer import LONG
 from tests.channel_layers.redis.server import RedisServer, until
 
 PATIENCE = 10.0
