@@ -18,6 +18,7 @@ from channel_layers.redis import RedisChannelLayer
 from channel_layers.redis.entries import LONG
 from channel_layers.redis.exchange import Request
 from channel_layers.redis.protocol import Replies, pack
+from channel_layers.redis.routing import MAX_PARCEL_SIZE
 from tests.channel_layers.redis.server import RedisServer, until
 
 PATIENCE = 10.0
@@ -209,7 +210,7 @@ def test_a_long_entry_that_vanished_is_counted(layer: RedisChannelLayer, new_lay
     reader = new_layer()
     inbox = reader.inbox("test.reply")
     channel = inbox.new_channel()
-    layer.send_many([(channel, {"bytes": bytes(LONG)}), (channel, {"n": 1})])
+    layer.send_many([(channel, {"bytes": bytes(MAX_PARCEL_SIZE)}), (channel, {"n": 1})])
     ((key,),) = layer.say([pack("KEYS", f"{prefix}*entry:*")])
     layer.say([pack("DEL", key)])
     assert arrived(inbox) == [(MESSAGE, {"n": 1})]
