@@ -17,7 +17,9 @@ _KEPT_HEAD: Final = struct.Struct(">cdBBd")
 """Of a message that is delivered again: a letter, the time, how often it was and how often it may be, when it was first
 taken, which tells it from its like. ``take.lua`` makes it, and other scripts read it."""
 LONG: Final = 8 * 1024
-"""Bytes beyond which an entry, or the content of an event, has a key of its own: a script does not get to see it."""
+"""Bytes of an event's content beyond which it has a key of its own; three scripts would get to see it."""
+LONG_ENTRY: Final = 32 * 1024
+"""Bytes of an inbox's entry beyond which it has a key of its own; one script would get to see it."""
 ASIDE: Final = "\0"
 """Ends the run of an envelope whose content is aside."""
 _encoder = msgspec.msgpack.Encoder()

@@ -173,7 +173,7 @@ class Writer:
             noted = [envelope for envelope in parcel.envelopes if envelope.session is not None]
             told = [announced(envelope) for envelope in noted] if parcel.letter == NOTED else parcel.envelopes
             data = entries.encode_entry(told)
-            if len(data) > entries.LONG:
+            if len(data) > entries.LONG_ENTRY:
                 parcel.key = parcel.key or self._keys.entry(inbox, os.urandom(8).hex())
                 stored.append(pack_value(parcel.key, data, LONG_LIFETIME))
             arguments += (parcel.letter, "k" if parcel.key else "d", parcel.key or data, parcel.group)
