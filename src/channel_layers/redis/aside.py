@@ -76,7 +76,7 @@ def _readable(elements: Iterable[bytes]) -> Iterable[Envelope]:
 
 
 def _key(envelope: Envelope, layer: RedisChannelLayer) -> str:
-    return layer.keys.content(envelope.owner, envelope.token, envelope.attempt)
+    return layer.keys.content(f"{envelope.owner}:{envelope.token}.{envelope.attempt}")
 
 
 def _lifetime(layer: RedisChannelLayer) -> int:

@@ -87,7 +87,7 @@ def test_an_event_whose_content_is_gone_is_not_run(layer: RedisChannelLayer) -> 
     """It is counted, and its owner finds it lost; the others run."""
     events = [event(1), event(2)]
     layer.write(events)
-    layer.say([pack("DEL", layer.keys.content(events[0].owner, 1, 0))])
+    layer.say([pack("DEL", layer.keys.content(f"{events[0].owner}:1.0"))])
     with layer.open_slot() as slot:
         (taken,) = slot.take({"a": 2}, 2, PATIENCE)
         assert (taken.token, taken.content) == (2, events[1].content)
@@ -139,7 +139,7 @@ def test_a_claim_that_is_sent_back_has_its_new_content(layer: RedisChannelLayer)
         slot.hand_over([taken], custody)
     again = event(size=2 * LONG, attempt=1)
     custody.send_back(taken, again)
-    assert contents(layer) == [layer.keys.content(again.owner, 1, 1).encode()]
+    assert contents(layer) == [layer.keys.content(f"{again.owner}:1.1").encode()]
     with layer.open_slot() as slot:
         assert slot.take({"a": 1}, 1, PATIENCE)[0].content == again.content
         slot.settle([])
