@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 GRACE: Final = 60
 """Seconds that a content outlives the last moment at which its event may still be taken."""
-AT_A_TIME: Final = 16
-"""Contents of one command: it holds up everybody else meanwhile."""
 
 
 def storing(envelopes: Iterable[Envelope], layer: RedisChannelLayer) -> list[bytes]:
@@ -48,10 +46,9 @@ def fetching(envelopes: Sequence[Envelope], layer: RedisChannelLayer) -> Exchang
     wanted = [envelope for envelope in envelopes if envelope.run.endswith(entries.ASIDE)]
     if not wanted:
         return set()
-    keys = [_key(envelope, layer) for envelope in wanted]
-    groups = yield Request([pack("MGET", *keys[i : i + AT_A_TIME]) for i in range(0, len(keys), AT_A_TIME)])
+    (contents,) = yield Request([pack("MGET", *(_key(envelope, layer) for envelope in wanted))])
     gone = set()
-    for envelope, content in zip(wanted, (content for group in groups for content in group), strict=True):
+    for envelope, content in zip(wanted, contents, strict=True):
         envelope.run = envelope.run.removesuffix(entries.ASIDE)
         envelope.content = content or b""
         if content is None:
