@@ -9,6 +9,7 @@ import logging
 import struct
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from channel_layers.envelope import Envelope
@@ -93,11 +94,15 @@ class RedisCustody(Custody):
         return held, unconfirmed
 
     def _claim(self, elements: Sequence[bytes], held: Sequence[tuple[Envelope, bytes]]) -> Claim:
-        slots = self._layer.keys.slots
-        now = struct.pack(">d", self._layer.clock())
-        restore = [pack("RPUSH", self.claims, *elements), pack("HSET", slots, self.name, now)] if elements else []
+        ending = END.call([self.claims, self._layer.keys.slots], self.name, *elements)
         forget = aside.deleting((envelope for envelope, _ in held), self._layer)
-        return Claim(END.call([self.claims, slots], self.name, *elements), restore, forget)
+        return Claim(ending, partial(self._restoring, elements), forget)
+
+    def _restoring(self, elements: Sequence[bytes]) -> list[bytes]:
+        if not elements:
+            return []
+        now = struct.pack(">d", self._layer.clock())
+        return [pack("RPUSH", self.claims, *elements), pack("HSET", self._layer.keys.slots, self.name, now)]
 
     def _sending_back(self, envelope: Envelope, replacement: Envelope) -> Exchange[None]:
         held = self._held.get(id(envelope))

@@ -12,6 +12,10 @@ from msgspec import structs
 from channel_layers.envelope import EVENT, Envelope
 
 _HEAD: Final = struct.Struct(">cd")
+_HEAD_SIZE: Final = _HEAD.size
+_EVENT: Final = b"e"
+_REQUEST: Final = b"r"
+_MESSAGE: Final = b"m"
 _KEPT: Final = ord("k")
 _KEPT_HEAD: Final = struct.Struct(">cdBBd")
 """Of a message that is delivered again: a letter, the time, how often it was and how often it may be, when it was first
@@ -46,14 +50,16 @@ def queue_element(envelope: Envelope) -> bytes:
 
 def queue_elements(envelopes: Sequence[Envelope], now: float, run: str) -> list[bytes]:
     """Return the elements of ``envelopes``, which are written at ``now`` in the layer's run ``run``."""
-    heads, encode = {letter: _HEAD.pack(letter, now) for letter in (b"e", b"m", b"r")}, _encoder.encode
+    event, request, message = (_HEAD.pack(letter, now) for letter in (_EVENT, _REQUEST, _MESSAGE))
+    encode = _encoder.encode
     elements = []
     for envelope in envelopes:
         envelope.time = now
         if envelope.owner:
             envelope.run = run
+        head = event if envelope.kind == EVENT else request if envelope.owner else message
         told = _without_content(envelope) if len(envelope.content) > LONG and envelope.owner else envelope
-        elements.append(heads[_letter(envelope)] + encode(told))
+        elements.append(head + encode(told))
     return elements
 
 
@@ -67,7 +73,7 @@ def _without_content(envelope: Envelope) -> Envelope:
 
 
 def _letter(envelope: Envelope) -> bytes:
-    return b"e" if envelope.kind == EVENT else b"r" if envelope.owner else b"m"
+    return _EVENT if envelope.kind == EVENT else _REQUEST if envelope.owner else _MESSAGE
 
 
 def replacement_of(element: bytes, envelope: Envelope, now: float) -> bytes:
@@ -88,7 +94,7 @@ def read_element(element: bytes) -> Envelope:
     """Return the envelope in a queue's element, with the time it was queued; raise :data:`UNREADABLE`."""
     if element[0] == _KEPT:
         return _read_kept(element)
-    envelope = _decoder.decode(memoryview(element)[_HEAD.size :])
+    envelope = _decoder.decode(element[_HEAD_SIZE:])
     if envelope.kind != EVENT:
         _, envelope.time = _HEAD.unpack_from(element)
     return envelope
