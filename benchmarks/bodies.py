@@ -4,7 +4,10 @@ A server, a worker for requests, one for sockets and Redis, each a process of it
 a form, and while as many bytes are downloaded, measured are:
 
 * the growth of each process, and of Redis, over what they had after a small one of each;
-* the latency of an echo beside it, against the same echo while nothing else happens.
+* the latency of an echo beside it, against the same echo while nothing else happens, just before and just after.
+
+Servers and workers have one processor, Redis and the load the other. The echo has a process of its own: in that which
+looks after memory it would wait for the interpreter, and the figure would be that of the trial.
 
 Then an upload is given up in its middle, and no file may be left. ``--check`` exits 1 when a threshold is missed.
 """
@@ -14,7 +17,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import http.client
+import json
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -25,10 +30,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 
+from benchmarks import usage
+from benchmarks.process import on_cores
 from benchmarks.site.bodies import PIECE
-from benchmarks.stack import Stack
+from benchmarks.stack import CORES, Stack
 
 MIB = 1024 * 1024
 SIZE = 1024 * MIB
@@ -37,7 +44,7 @@ GROWTH = 16 * MIB
 SLOWER = 2.0
 """How many times as long as alone an echo may take."""
 SECONDS = 10.0
-"""How long the echo alone is measured."""
+"""How long the echo alone is measured, before what it is compared with and again behind it."""
 BETWEEN = 0.005
 """Seconds from one echo to the next."""
 BOUNDARY = "a-boundary"
@@ -116,10 +123,32 @@ def connected(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), timeout=120)
 
 
+def echo(port: int, _size: int) -> str:
+    """Send one echo after another until there is something to read; return how long each took, in seconds."""
+    latencies: list[float] = []
+    with connect(f"ws://127.0.0.1:{port}/echo/", compression=None, proxy=None) as client:
+        print("ready", flush=True)
+        while not select.select([sys.stdin], [], [], BETWEEN)[0]:
+            began = time.perf_counter()
+            client.send("x" * 100)
+            client.recv(timeout=PATIENCE)
+            latencies.append(time.perf_counter() - began)
+    return json.dumps(latencies)
+
+
 def in_a_process(what: str, port: int, size: int) -> str:
     """Do it in a process of its own, and return what that prints."""
+    load = started(what, port, size)
+    said, _ = load.communicate()
+    assert load.returncode == 0, f"the {what} failed"
+    return said.strip()
+
+
+def started(what: str, port: int, size: int = 0) -> subprocess.Popen[str]:
+    """Start a process of the load, where it takes no time from servers and workers."""
     command = [sys.executable, "-m", "benchmarks.bodies", what, str(port), str(size)]
-    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    with on_cores(CORES[-1:]):
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def expected_of(what: str, size: int) -> str:
@@ -139,8 +168,8 @@ class Watch:
     """The most that each process has had in memory, from the beginning of the block to its end."""
 
     def __init__(self, site: Stack) -> None:
-        self._processes = [*site.servers, *site.workers, site.redis]
-        self._before = {process.name: process.resident() for process in self._processes}
+        self._pids = {process.name: process.pids() for process in (*site.servers, *site.workers, site.redis)}
+        self._before = self._resident()
         self._most = dict(self._before)
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._look)
@@ -159,30 +188,23 @@ class Watch:
 
     def _look(self) -> None:
         while not self._ends.wait(0.05):
-            for process in self._processes:
-                self._most[process.name] = max(self._most[process.name], process.resident())
+            self._most = {name: max(self._most[name], now) for name, now in self._resident().items()}
+
+    def _resident(self) -> dict[str, int]:
+        return {name: sum(map(usage.resident, pids)) for name, pids in self._pids.items()}
 
 
 @contextmanager
 def echoing(port: int, latencies: list[float]) -> Iterator[None]:
-    """Send one echo after another until the block ends, and note how long each took."""
-    ends = threading.Event()
-
-    def run(client: ClientConnection) -> None:
-        while not ends.wait(BETWEEN):
-            began = time.perf_counter()
-            client.send("x" * 100)
-            client.recv(timeout=PATIENCE)
-            latencies.append(time.perf_counter() - began)
-
-    with connect(f"ws://127.0.0.1:{port}/echo/", compression=None, proxy=None) as client:
-        thread = threading.Thread(target=run, args=[client])
-        thread.start()
-        try:
-            yield
-        finally:
-            ends.set()
-            thread.join()
+    """Have one echo after another sent until the block ends, and note how long each took."""
+    load = started("echo", port)
+    assert load.stdout is not None
+    assert load.stdout.readline() == "ready\n"
+    try:
+        yield
+    finally:
+        said, _ = load.communicate("enough\n")
+        latencies += json.loads(said)
 
 
 def p99(latencies: Sequence[float]) -> float:
@@ -195,28 +217,34 @@ def run(site: Site, size: int, seconds: float) -> Iterator[bool]:
     [port] = site.ports
     for what in ("upload", "download", "upload", "download"):
         in_a_process(what, port, 64 * MIB)
-    alone: list[float] = []
-    with echoing(port, alone):
-        time.sleep(seconds)
-    print(f"echo alone: p50 {median(alone):.2f} ms, p99 {p99(alone) * 1000:.2f} ms", flush=True)
     for what in ("upload", "download"):
-        yield from beside(site, what, size, alone)
+        yield from beside(site, what, size, seconds)
     yield no_file_is_left(site)
 
 
-def beside(site: Site, what: str, size: int, alone: Sequence[float]) -> Iterator[bool]:
+def beside(site: Site, what: str, size: int, seconds: float) -> Iterator[bool]:
     """Move the bytes, and yield what that did to memory, and to the echo."""
+    alone: list[float] = []
     latencies: list[float] = []
-    began = time.perf_counter()
+    measure_alone(site, seconds, alone)
     with Watch(site) as watch, echoing(site.ports[0], latencies):
+        began = time.perf_counter()
         found = in_a_process(what, site.ports[0], size)
-    seconds = time.perf_counter() - began
+        took = time.perf_counter() - began
+    measure_alone(site, seconds, alone)
     assert found == expected_of(what, size), f"the {what} is not what was sent: {found}"
-    print(f"{what} of {size // MIB} MiB in {seconds:.1f} s, {size / seconds / MIB:.0f} MiB/s", flush=True)
+    print(f"{what} of {size // MIB} MiB in {took:.1f} s, {size / took / MIB:.0f} MiB/s", flush=True)
     for name, grown in watch.growth().items():
         yield report(f"  growth of {name}", grown / MIB, GROWTH / MIB, "MiB")
+    print(f"  echo alone: p50 {median(alone):.2f} ms, p99 {p99(alone) * 1000:.2f} ms, of {len(alone)}")
     print(f"  echo beside it: p50 {median(latencies):.2f} ms, of {len(latencies)}")
     yield report("  its p99", p99(latencies) * 1000, p99(alone) * 1000 * SLOWER, "ms")
+
+
+def measure_alone(site: Site, seconds: float, latencies: list[float]) -> None:
+    """Add what an echo takes while nothing else happens but what is looked at anyway."""
+    with Watch(site), echoing(site.ports[0], latencies):
+        time.sleep(seconds)
 
 
 def median(latencies: Sequence[float]) -> float:
@@ -268,7 +296,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.load:
         what, port, size = options.load
-        print({"upload": upload, "download": download}[what](int(port), int(size)))
+        print({"upload": upload, "download": download, "echo": echo}[what](int(port), int(size)))
         return 0
     with Site() as site:
         held = list(run(site, options.size * MIB, options.seconds))

@@ -62,13 +62,13 @@ def test_every_key_is_listed() -> None:
     listed = re.findall(r"`(channels:.*?)`", table)
     keys = Keys("channels:")
     named = {"queue", "bell", "wake", "stream", "entry", "gaps", "waiting", "room", "notes", "turns"}
-    named |= {"body", "group", "answers", "kept"}
+    named |= {"body", "group", "answers", "kept", "content"}
     assert {name for name in vars(Keys) if not name.startswith("_")} == named | {"trial", "is_stream"}
     inbox, channel, slot = "<inbox>", "<channel>", "<slot>"
     assert sorted(listed) == sorted(
         [
             *(keys.queue(channel), keys.bell(channel), keys.claims + slot, keys.slots, keys.processes, keys.wake(slot)),
-            *(keys.kept(channel), keys.dead),
+            *(keys.kept(channel), keys.dead, keys.content("<event>")),
             *(keys.stream(inbox), keys.entry(inbox, "<key>"), keys.gaps(inbox), keys.waiting(inbox), keys.room(inbox)),
             *(keys.notes(inbox), *keys.turns(channel)),
             *(keys.body("<channel>"), keys.group("<group>"), keys.answers("<question>")),

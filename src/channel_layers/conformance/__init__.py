@@ -21,6 +21,7 @@ from channel_layers.conformance.notes import NoteConformance
 from channel_layers.conformance.queues import QueueConformance
 from channel_layers.conformance.redelivery import RedeliveryConformance
 from channel_layers.conformance.registry import RegistryConformance
+from channel_layers.conformance.sizes import SizeConformance
 from channel_layers.conformance.slots import SlotConformance
 from channel_layers.conformance.turns import TurnConformance
 from channel_layers.conformance.twins import TwinConformance
@@ -31,6 +32,7 @@ __all__ = ["LayerConformance"]
 class LayerConformance(
     QueueConformance,
     ContentConformance,
+    SizeConformance,
     InboxConformance,
     GroupConformance,
     SlotConformance,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from channel_layers.envelope import Envelope
 from channel_layers.exceptions import LayerUnavailable, may_have_arrived
-from channel_layers.redis import dead, entries
+from channel_layers.redis import aside, dead, entries
 from channel_layers.redis.exchange import Exchange, Request
 from channel_layers.redis.keys import Keys
 from channel_layers.redis.protocol import Argument, pack
@@ -93,7 +93,7 @@ class RedisCustody(Custody):
         if not elements and not envelopes:
             return []
         try:
-            return (yield from self._layer.writer.write(envelopes, self._claim(elements)))
+            return (yield from self._layer.writer.write(envelopes, self._claim(elements, held)))
         except LayerUnavailable as error:
             with self._lock:
                 self._unconfirmed += elements if may_have_arrived(error) else unconfirmed
@@ -108,9 +108,10 @@ class RedisCustody(Custody):
             unconfirmed, self._unconfirmed = self._unconfirmed, []
         return held, unconfirmed
 
-    def _claim(self, elements: Sequence[bytes]) -> Claim:
+    def _claim(self, elements: Sequence[bytes], held: Sequence[tuple[Envelope, bytes]]) -> Claim:
         ending = END.call([self.claims, self._layer.keys.slots], self.name, *elements)
-        return Claim(ending, partial(self._restoring, elements))
+        forget = aside.deleting((envelope for envelope, _ in held), self._layer)
+        return Claim(ending, partial(self._restoring, elements), forget)
 
     def _restoring(self, elements: Sequence[bytes]) -> list[bytes]:
         if not elements:
@@ -125,7 +126,9 @@ class RedisCustody(Custody):
         keys, channel = self._layer.keys, replacement.target
         element = entries.replacement_of(held[1], replacement, self._layer.clock())
         named = [self.claims, keys.slots, keys.queue(channel), keys.bell(channel)]
-        yield Request([SEND_BACK.call(named, self.name, held[1], element)])
+        send_back = SEND_BACK.call(named, self.name, held[1], element)
+        stored = aside.storing([replacement], self._layer)
+        yield Request([*stored, send_back, *aside.deleting([envelope], self._layer)])
         self._held.pop(id(envelope), None)
 
     def _putting_back(self, envelopes: Sequence[Envelope]) -> Exchange[None]:

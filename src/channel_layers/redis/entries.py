@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
+from msgspec import structs
 
 from channel_layers.envelope import EVENT, Envelope
 
@@ -19,6 +20,12 @@ _KEPT: Final = ord("k")
 _KEPT_HEAD: Final = struct.Struct(">cdBBd")
 """Of a message that is delivered again: a letter, the time, how often it was and how often it may be, when it was first
 taken, which tells it from its like. ``take.lua`` makes it, and other scripts read it."""
+LONG: Final = 8 * 1024
+"""Bytes of an event's content beyond which it has a key of its own; three scripts would get to see it."""
+LONG_ENTRY: Final = 32 * 1024
+"""Bytes of an inbox's entry beyond which it has a key of its own; one script would get to see it."""
+ASIDE: Final = "\0"
+"""Ends the run of an envelope whose content is aside."""
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Envelope)
 
@@ -35,9 +42,10 @@ def queue_element(envelope: Envelope) -> bytes:
     """Return what stands in a queue: a letter, the time, the envelope.
 
     The server sets the time of a message. It leaves what its sender looks after as it is, an event (``e``) or a request
-    (``r``, a message with an owner), to be found by its bytes.
+    (``r``, a message with an owner), to be found by its bytes. A long content is not part of it.
     """
-    return _HEAD.pack(_letter(envelope), envelope.time) + _encoder.encode(envelope)
+    told = _without_content(envelope) if is_long(envelope) else envelope
+    return _HEAD.pack(_letter(envelope), envelope.time) + _encoder.encode(told)
 
 
 def queue_elements(envelopes: Sequence[Envelope], now: float, run: str) -> list[bytes]:
@@ -50,8 +58,18 @@ def queue_elements(envelopes: Sequence[Envelope], now: float, run: str) -> list[
         if envelope.owner:
             envelope.run = run
         head = event if envelope.kind == EVENT else request if envelope.owner else message
-        elements.append(head + encode(envelope))
+        told = _without_content(envelope) if len(envelope.content) > LONG and envelope.owner else envelope
+        elements.append(head + encode(told))
     return elements
+
+
+def is_long(envelope: Envelope) -> bool:
+    """Return whether the content is kept aside in a queue: only where somebody looks after the event meanwhile."""
+    return len(envelope.content) > LONG and bool(envelope.owner)
+
+
+def _without_content(envelope: Envelope) -> Envelope:
+    return structs.replace(envelope, content=b"", run=envelope.run + ASIDE)
 
 
 def _letter(envelope: Envelope) -> bytes:

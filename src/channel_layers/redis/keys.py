@@ -42,6 +42,10 @@ class Keys:
         """String: there while messages in ``channel`` do not expire. Scripts make the name from the queue's."""
         return f"{self.queue(channel)}:kept"
 
+    def content(self, event: str) -> str:
+        """String: the content of an event that is too long to be in the queue itself."""
+        return f"{self._work}content:{event}"
+
     def wake(self, slot: str) -> str:
         """List: a token that ends the wait of ``slot``."""
         return f"{self._work}wake:{slot}"

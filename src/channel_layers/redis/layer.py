@@ -20,7 +20,7 @@ from channel_layers.inbox import Inbox
 from channel_layers.losses import Losses
 from channel_layers.problems import Problem
 from channel_layers.receiver import Receiver
-from channel_layers.redis import body, census, dead, liveness
+from channel_layers.redis import aside, body, census, dead, liveness
 from channel_layers.redis.body import RedisBody
 from channel_layers.redis.connections import Connections
 from channel_layers.redis.connector import Connector
@@ -216,11 +216,11 @@ class RedisChannelLayer(BaseChannelLayer):
 
     def drop_queue(self, channel: str) -> None:
         """Delete a queue that nobody will read."""
-        self.say([self._dropping(channel)])
+        self.connections.run(aside.dropping(channel, self))
 
     async def adrop_queue(self, channel: str) -> None:
         """As :meth:`drop_queue`."""
-        await self.connections.arun(_saying([self._dropping(channel)]))
+        await self.connections.arun(aside.dropping(channel, self))
 
     def depth(self, channel: str) -> int:
         """Return how many messages wait in a queue."""
@@ -312,9 +312,6 @@ class RedisChannelLayer(BaseChannelLayer):
         if self.keys.is_stream(key.decode()):
             return pack("XTRIM", key, "MAXLEN", 0)
         return pack("UNLINK", key)
-
-    def _dropping(self, channel: str) -> bytes:
-        return pack("UNLINK", self.keys.queue(channel), self.keys.bell(channel))
 
     def _begin_in_child(self) -> None:
         """Begin anew after a fork: names, inboxes and connections are the parent's."""

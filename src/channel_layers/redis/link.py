@@ -9,7 +9,7 @@ import struct
 from typing import Final
 
 from channel_layers.redis.address import Address
-from channel_layers.redis.protocol import Commands, Parser, ProtocolError, Replies, ReplyError, pack
+from channel_layers.redis.protocol import Commands, Parser, ProtocolError, Replies, ReplyError, pack, portions
 from channel_layers.redis.scripts import load_all
 
 RECEIVE_SIZE: Final = 64 * 1024
@@ -47,7 +47,8 @@ class Link:
         self._limit(timeout)
         replies: Replies = []
         try:
-            self.sock.sendall(b"".join(commands))
+            for portion in portions(commands):
+                self.sock.sendall(portion)
             while len(replies) < len(commands):
                 replies += self.receive()
         except WOULD_BLOCK:

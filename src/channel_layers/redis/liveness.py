@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from channel_layers.envelope import Envelope
-from channel_layers.redis import dead, entries
+from channel_layers.redis import aside, dead, entries
 from channel_layers.redis.exchange import Exchange, Request
 from channel_layers.redis.protocol import Argument, pack
 from channel_layers.redis.scripts import ANNOUNCE, FIND_LOST, REAP
@@ -54,16 +54,19 @@ def listing(layer: RedisChannelLayer) -> Exchange[list[Announcement]]:
 
 
 def finding_lost(envelopes: Sequence[Envelope], layer: RedisChannelLayer) -> Exchange[list[Envelope]]:
-    """Return those events that are neither queued nor claimed by a live slot."""
+    """Return those events that are neither queued nor claimed by a live slot; contents of the others live on."""
     shares = [envelopes[i : i + SEARCH_SIZE] for i in range(0, len(envelopes), SEARCH_SIZE)]
-    replies = (yield Request([_search(share, layer) for share in shares])) if shares else []
-    return [share[place] for share, places in zip(shares, replies, strict=True) for place in places]
+    commands = [_search(share, layer) for share in shares]
+    replies = (yield Request([*commands, *aside.keeping(envelopes, layer)])) if commands else []
+    return [share[place] for share, places in zip(shares, replies, strict=False) for place in places]
 
 
 def retracting(envelope: Envelope, layer: RedisChannelLayer) -> Exchange[bool]:
     """Take an event out of its queue; return whether it was there."""
     element = entries.queue_element(envelope)
     (removed,) = yield Request([pack("LREM", layer.keys.queue(envelope.target), 1, element)])
+    if removed and (commands := aside.deleting([envelope], layer)):
+        yield Request(commands)
     return bool(removed)
 
 

@@ -14,7 +14,7 @@ from channel_layers.exceptions import LayerDeclined, LayerUnavailable
 from channel_layers.redis.connector import Connector, Unknown, Welcome
 from channel_layers.redis.exchange import Answer, Request, conclude
 from channel_layers.redis.link import WOULD_BLOCK, Link
-from channel_layers.redis.protocol import Commands, Replies, has_error
+from channel_layers.redis.protocol import Commands, Replies, has_error, portions
 
 Answering: TypeAlias = Callable[[Answer], None]
 
@@ -77,7 +77,7 @@ class LoopConnection:
         self._link: Link | None = None
         self._opening: asyncio.Task[None] | None = None
         self._unsaid: dict[Answering, Request] = {}  # until there is a link
-        self._unsent = bytearray()
+        self._unsent: deque[bytes | memoryview] = deque()
         self._is_full = False
         self._unanswered: deque[Batch] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -192,7 +192,7 @@ class LoopConnection:
         if limit is not None and self._timer is None:
             self._timer = self.loop.call_later(limit, self._look_after)
         is_idle = not self._unsent
-        self._unsent += b"".join(commands)
+        self._unsent += portions(commands)
         if is_idle:
             self._flush()
 
@@ -201,13 +201,21 @@ class LoopConnection:
             self._fail(ConnectionResetError("it was lost before the request"))
             return
         try:
-            del self._unsent[: self._link.sock.send(self._unsent)]
+            while self._unsent:
+                self._send_some(self._link, self._unsent[0])
         except WOULD_BLOCK:
             pass
         except OSError as error:
             self._fail(error)
             return
         self._watch_writing(self._link)
+
+    def _send_some(self, link: Link, portion: bytes | memoryview) -> None:
+        sent = link.sock.send(portion)
+        if sent == len(portion):
+            self._unsent.popleft()
+        else:
+            self._unsent[0] = memoryview(portion)[sent:]
 
     def _watch_writing(self, link: Link) -> None:
         if bool(self._unsent) == self._is_full:

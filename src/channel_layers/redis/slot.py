@@ -14,7 +14,7 @@ import logging
 import struct
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from channel_layers.dead import count_orphans
 from channel_layers.envelope import Envelope
 from channel_layers.exceptions import LayerDeclined, LayerUnavailable, may_have_arrived
-from channel_layers.redis import dead, entries
+from channel_layers.redis import aside, dead, entries
 from channel_layers.redis.connection import Connection
 from channel_layers.redis.custody import RedisCustody, putting_back
 from channel_layers.redis.exchange import Exchange, Request, arun, run
@@ -56,6 +56,7 @@ class RedisSlot(Slot):
         self._retries = retries
         self._claimed: list[tuple[Envelope, bytes]] = []
         self._ended: list[tuple[Envelope, bytes]] = []  # by the last settle
+        self._has_long = False  # whether contents were fetched that are aside until their claims end
         self._unconfirmed: list[tuple[Envelope, bytes]] = []  # were settled, and the server may still hold them
         self._found_nothing = False  # when it looked last
         self._rotation = 0
@@ -156,13 +157,13 @@ class RedisSlot(Slot):
         request = Request([script]) if at_once else self._wait(channels, script, deadline)
         try:
             *_, reply = yield request
+            return (yield from self._claim(channels, reply))
         except LayerDeclined:
             raise
         except LayerUnavailable:
             if self._goes_on(deadline) or self._interrupted.is_set():
                 return []
             raise
-        return (yield from self._claim(channels, reply))
 
     def _script(self, wants: Mapping[str, int], limit: int) -> tuple[list[str], bytes]:
         """Return the channels in the order they are served in this time, and the command that takes from them."""
@@ -204,17 +205,29 @@ class RedisSlot(Slot):
             elements = yield from dead.readable(elements, self._claims(), self._name, self._layer)
             taken = list(map(entries.read_element, elements))
         self._found_nothing = not taken
-        self._claimed += zip(taken, elements, strict=True)
         run = self._run()
         if {envelope.run for envelope in taken} <= {run, ""}:
+            self._claimed += zip(taken, elements, strict=True)
             return taken
-        fresh = [envelope for envelope in taken if envelope.run in (run, "")]
-        text = "events of an earlier run of the layer were not run: they may have been handled before it failed over"
-        self._layer.losses.count("earlier run", text, len(taken) - len(fresh))
+        gone = yield from aside.fetching(taken, self._layer)
+        self._has_long = True
+        self._claimed += zip(taken, elements, strict=True)
+        fresh = self._fresh(taken, gone, run)
         if not fresh and len(self._claimed) == len(taken):
             yield Request([self._release(len(taken))])
             self._claimed.clear()
         return fresh
+
+    def _fresh(self, taken: Sequence[Envelope], gone: Collection[int], run: str) -> list[Envelope]:
+        """Return what of ``taken`` can be run, and count the rest."""
+        old = [envelope for envelope in taken if envelope.run not in (run, "")]
+        if old:
+            text = "events of an earlier run of the layer were not run: they may have run before it failed over"
+            self._layer.losses.count("earlier run", text, len(old))
+        if gone:
+            text = "events were not run: what they contain is gone, and so is whoever looked after them"
+            self._layer.losses.count("content gone", text, len(gone))
+        return [envelope for envelope in taken if envelope.run in (run, "") and id(envelope) not in gone]
 
     def _confirm(self, elements: list[bytes]) -> Exchange[list[bytes]]:
         """End what was settled without an answer and is still claimed; return the rest of what is."""
@@ -243,19 +256,24 @@ class RedisSlot(Slot):
         claim = self._ending()
         channels, claim.take = self._script(wants, limit)
         refused = yield from self._written(envelopes, claim)
-        return refused, (yield from self._claim(channels, claim.taken))
+        try:
+            return refused, (yield from self._claim(channels, claim.taken))
+        except LayerUnavailable:  # what was said has arrived; the next take gets what is claimed
+            return refused, []
 
     def _ending(self) -> Claim:
+        forget = aside.deleting((envelope for envelope, _ in self._claimed), self._layer) if self._has_long else []
+        self._has_long = False
         self._ended, self._claimed = self._claimed, []
         self._unconfirmed += self._ended
-        return Claim(self._release(len(self._ended)), partial(self._restoring, self._ended))
+        return Claim(self._release(len(self._ended)), partial(self._restoring, self._ended), forget)
 
     def _written(self, envelopes: Sequence[Envelope], claim: Claim) -> Exchange[list[Refused]]:
         try:
             refused = yield from self._layer.writer.write(envelopes, claim)
         except LayerUnavailable as error:
             if not may_have_arrived(error):
-                self._claimed = self._ended
+                self._claimed, self._has_long = self._ended, True
                 del self._unconfirmed[len(self._unconfirmed) - len(self._ended) :]
             raise
         self._unconfirmed.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -13,10 +13,10 @@ from channel_layers.base import outdated
 from channel_layers.body import LIFETIME
 from channel_layers.envelope import MESSAGE, NOTE, Envelope, announced, done, note_name
 from channel_layers.exceptions import AnswerLost, ChannelFull, LayerUnavailable
-from channel_layers.redis import entries, routing
+from channel_layers.redis import aside, entries, routing
 from channel_layers.redis.exchange import Exchange, Request
 from channel_layers.redis.keys import Keys
-from channel_layers.redis.protocol import Argument, pack
+from channel_layers.redis.protocol import Argument, pack, pack_value
 from channel_layers.redis.routing import ALWAYS, NOTED, Batches, Parcel
 from channel_layers.redis.scripts import APPEND, PUSH, UNREGISTER
 from channel_layers.slot import Refused
@@ -24,8 +24,6 @@ from channel_layers.slot import Refused
 if TYPE_CHECKING:
     from channel_layers.redis.layer import RedisChannelLayer
 
-LONG: Final = 64 * 1024
-"""Bytes of an entry beyond which it has a key of its own, so that what is behind it need not wait for it."""
 LONG_LIFETIME: Final = 600
 """Seconds after which a long entry that nobody has read is deleted."""
 RETRY: Final = 0.05
@@ -42,13 +40,20 @@ QUEUE_GRACE: Final = 60
 class Claim:
     """The commands that end the claims of a slot, and that make them again while its answers wait for room.
 
-    ``take`` makes new ones in the same write; ``taken`` is what the server answered to it.
+    ``forget`` deletes what was aside of the events. ``take`` makes new claims in the same write; ``taken`` is what the
+    server answered to it.
     """
 
     release: bytes
     restore: Callable[[], Sequence[bytes]]
+    forget: Sequence[bytes] = ()
     take: bytes | None = None
     taken: Any = None
+
+    def commands(self) -> list[bytes]:
+        """Return what ends the claims and makes new ones, in this order."""
+        found = [*self.forget, self.release]
+        return found if self.take is None else [*found, self.take]
 
 
 class Crowded(NamedTuple):
@@ -59,11 +64,15 @@ class Crowded(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """What became of a write; ``orphaned`` are registrations of inboxes that are no more."""
+    """What became of a write; ``orphaned`` are registrations of inboxes that are no more.
+
+    ``unwanted`` are commands that delete what was aside of refused messages.
+    """
 
     refused: list[Refused]
     crowded: list[Crowded]
     orphaned: list[tuple[str, Parcel]]
+    unwanted: list[bytes]
 
 
 class Writer:
@@ -75,7 +84,7 @@ class Writer:
 
     def write(self, envelopes: Sequence[Envelope], claim: Claim | None = None) -> Exchange[list[Refused]]:
         """Write ``envelopes`` in order, and then end ``claim``; return those that were refused."""
-        sent = Sent([], [], [])
+        sent = Sent([], [], [], [])
         answers = yield from self._answers(envelopes)
         first, *others = routing.stages(envelopes, answers)
         yield from self._send(first, sent, None if others else claim)
@@ -94,10 +103,12 @@ class Writer:
                 yield from self._wait_for_room(sent, claim)
         if sent.orphaned:
             yield from self._unregister(sent)
+        if sent.unwanted:
+            yield Request(sent.unwanted)
 
     def deliver(self, batches: Batches) -> Exchange[int]:
         """Send what needs no room; return how many inboxes it was for that are no more."""
-        sent = Sent([], [], [])
+        sent = Sent([], [], [], [])
         yield from self._send(batches, sent)
         if sent.orphaned:
             yield from self._unregister(sent)
@@ -117,13 +128,15 @@ class Writer:
         if not batches.parcels and claim is None:
             return
         replies = yield Request(partial(self._commands, batches, claim))
-        if claim is not None and claim.take is not None:
-            claim.taken = replies[-1]
-        place = -1
-        for target, parcels in batches.parcels.items():
-            place += 1
+        last = len(replies)
+        if claim is not None:
+            last -= 1 + len(claim.forget)
+            if claim.take is not None:
+                claim.taken = replies[-1]
+                last -= 1
+        # What stores long values was said before.
+        for place, (target, parcels) in enumerate(batches.parcels.items(), last - len(batches.parcels)):
             if target.endswith("!"):
-                place += sum(1 for parcel in parcels if parcel.key)  # each has a command of its own before
                 self._read_append(target, parcels, replies[place], sent)
             elif replies[place] != 0:
                 self._read_push(target, parcels, replies[place], sent)
@@ -132,42 +145,44 @@ class Writer:
         """Return what is said in the run ``run`` of the server."""
         now = self._layer.clock()
         commands: list[bytes] = []
+        stored: list[bytes] = []
         for target, parcels in batches.parcels.items():
             if target.endswith("!"):
-                commands += self._append(target, parcels)
+                commands.append(self._append(target, parcels, stored))
             else:
-                commands.append(self._push(target, parcels, now, run))
+                commands.append(self._push(target, parcels, now, run, stored))
         if claim is not None:
-            commands.append(claim.release)
-            if claim.take is not None:
-                commands.append(claim.take)
-        return commands
+            commands += claim.commands()
+        return stored + commands if stored else commands
 
-    def _push(self, channel: str, parcels: Sequence[Parcel], now: float, run: str) -> bytes:
+    def _push(self, channel: str, parcels: Sequence[Parcel], now: float, run: str, stored: list[bytes]) -> bytes:
+        """Return the command that appends ``parcels``; what it needs to be stored before goes to ``stored``."""
         layer = self._layer
         lifetime = max(int(layer.expiry), LIFETIME) + QUEUE_GRACE if "?" in channel else 0
         keys = [self._keys.queue(channel), self._keys.bell(channel)]
         elements = [e for parcel in parcels for e in entries.queue_elements(parcel.envelopes, now, run)]
+        for parcel in parcels:
+            if parcel.size > entries.LONG:
+                stored += aside.storing(parcel.envelopes, layer)
         return PUSH.call(keys, layer.capacities[channel], layer.expiry, lifetime, *elements)
 
-    def _append(self, inbox: str, parcels: Sequence[Parcel]) -> Iterator[bytes]:
-        """Yield the command that appends ``parcels``, behind those that store what is too long for a stream."""
+    def _append(self, inbox: str, parcels: Sequence[Parcel], stored: list[bytes]) -> bytes:
+        """Return the command that appends ``parcels``; what it needs to be stored before goes to ``stored``."""
         arguments: list[Argument] = []
         has_notes = False
         for parcel in parcels:
             noted = [envelope for envelope in parcel.envelopes if envelope.session is not None]
             told = [announced(envelope) for envelope in noted] if parcel.letter == NOTED else parcel.envelopes
-            data: str | bytes = entries.encode_entry(told)
-            if len(data) > LONG:
+            data = entries.encode_entry(told)
+            if len(data) > entries.LONG_ENTRY:
                 parcel.key = parcel.key or self._keys.entry(inbox, os.urandom(8).hex())
-                yield pack("SET", parcel.key, data, "EX", LONG_LIFETIME)
-                data = parcel.key
-            arguments += (parcel.letter, "k" if parcel.key else "d", data, parcel.group)
+                stored.append(pack_value(parcel.key, data, LONG_LIFETIME))
+            arguments += (parcel.letter, "k" if parcel.key else "d", parcel.key or data, parcel.group)
             for envelope in noted:
                 has_notes = True
                 arguments += note_arguments(envelope.target, note_name(envelope) or "", envelope.session or b"")
         keys = append_keys(inbox, self._keys, has_notes)
-        yield APPEND.call(keys, self._layer.inbox_capacity, ROOM_LIFETIME, *arguments)
+        return APPEND.call(keys, self._layer.inbox_capacity, ROOM_LIFETIME, *arguments)
 
     # -- replies ---------------------------------------------------------------------------------------------------
 
@@ -179,6 +194,7 @@ class Writer:
         pushed = [(envelope, parcel.group) for parcel in parcels for envelope in parcel.envelopes] if places else []
         for place in places:
             envelope, group = pushed[place]
+            sent.unwanted.extend(aside.deleting([envelope], self._layer))
             setting = f"channel_capacity[{channel!r}] in CONFIG"
             error = ChannelFull(channel, depth, self._layer.capacities[channel], max(float(age), 0.0), setting)
             if group:
@@ -239,7 +255,9 @@ class Writer:
 
     def _send_patiently(self, inbox: str, parcel: Parcel, sent: Sent, deadline: float) -> Exchange[ChannelFull | None]:
         while True:
-            *_, reply = yield Request(list(self._append(inbox, [parcel])))
+            stored: list[bytes] = []
+            command = self._append(inbox, [parcel], stored)
+            *_, reply = yield Request([*stored, command])
             self._read_append(inbox, [parcel], reply, sent)
             if not sent.crowded:
                 return None

@@ -15,9 +15,10 @@ from channel_layers.envelope import DONE, EVENT, GAP, GROUP, MESSAGE, Envelope, 
 from channel_layers.exceptions import ChannelFull
 from channel_layers.inbox import Inbox
 from channel_layers.redis import RedisChannelLayer
+from channel_layers.redis.entries import LONG_ENTRY
 from channel_layers.redis.exchange import Request
 from channel_layers.redis.protocol import Replies, pack
-from channel_layers.redis.writer import LONG
+from channel_layers.redis.routing import MAX_PARCEL_SIZE
 from tests.channel_layers.redis.server import RedisServer, until
 
 PATIENCE = 10.0
@@ -183,7 +184,7 @@ def test_long_entries_are_put_beside_the_stream(
     inbox = new_layer().inbox("test.reply")
     channel = inbox.new_channel()
     layer.group_add("g", channel)
-    long = {"bytes": bytes(LONG)}
+    long = {"bytes": bytes(LONG_ENTRY)}
     layer.write([layer.message(channel, {"n": 1}), layer.message(channel, long), layer.group_message("g", long)])
     layer.send(channel, {"n": 2})
     assert len(layer.say([pack("KEYS", f"{prefix}*entry:*")])[0]) == 2
@@ -200,7 +201,7 @@ def test_a_long_entry_that_is_refused_leaves_nothing(
     channel = full.new_channel("test.reply!")
     full.send(channel, {})
     with pytest.raises(ChannelFull):
-        full.send(channel, {"bytes": bytes(LONG)})
+        full.send(channel, {"bytes": bytes(LONG_ENTRY)})
     assert layer.say([pack("KEYS", f"{prefix}*entry:*")]) == [[]]
 
 
@@ -209,7 +210,7 @@ def test_a_long_entry_that_vanished_is_counted(layer: RedisChannelLayer, new_lay
     reader = new_layer()
     inbox = reader.inbox("test.reply")
     channel = inbox.new_channel()
-    layer.send_many([(channel, {"bytes": bytes(LONG)}), (channel, {"n": 1})])
+    layer.send_many([(channel, {"bytes": bytes(MAX_PARCEL_SIZE)}), (channel, {"n": 1})])
     ((key,),) = layer.say([pack("KEYS", f"{prefix}*entry:*")])
     layer.say([pack("DEL", key)])
     assert arrived(inbox) == [(MESSAGE, {"n": 1})]
