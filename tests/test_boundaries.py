@@ -33,11 +33,11 @@ EXCEPTIONS = {
 SUITE = "channel_layers/conformance"
 """Tests that third parties run against a layer of their own."""
 CORES = (
-    "access access_format answers backlog broadcast compression forwarded frames handshake http lane origin pace "
-    "request response source"
+    "access access_format answers backlog broadcast compression forwarded frames grammar handshake head http lane "
+    "origin pace request response source"
 )
 WITHOUT_IO = {f"daphne/{name}.py" for name in CORES.split()}
-ONLY_HOME = {"httptools": "daphne/http.py"}
+ONLY_HOME = {"httptools": "daphne/head.py"}
 
 
 def imports(tree: ast.AST) -> Iterator[tuple[str, int]]:
@@ -117,7 +117,7 @@ def test_violations_are_found(module: str, source: str) -> None:
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("daphne/http.py", "import httptools"),
+        ("daphne/head.py", "import httptools"),
         ("daphne/server.py", "import asyncio, uvloop\nfrom channel_layers.base import BaseChannelLayer"),
         ("channels/management/commands/runserver.py", "from daphne.server import Server"),
         ("channels/handler.py", "from . import request\nfrom django.http import HttpResponse"),

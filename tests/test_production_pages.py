@@ -9,7 +9,7 @@ from configparser import RawConfigParser
 import pytest
 from django.core.management import load_command_class
 
-from daphne.cli import make_parser
+from daphne.cli.options import make_parser
 from tests.documents import ROOT, blocks
 
 PRODUCTION = ROOT / "docs/howto/run-in-production.md"

@@ -24,7 +24,7 @@ from channels.management.commands.runworker import Command as RunWorker
 from channels.management.commands.serve import Command as Serve
 from channels.processes.fleet import START_TIMEOUT
 from channels.processes.workers import STOP_TIMEOUT
-from daphne.cli import make_parser
+from daphne.cli.options import make_parser
 from daphne.config import LIMITS, Config, text_of
 from tests.documents import ROOT
 

@@ -1,8 +1,8 @@
 """The contract of a channel layer.
 
-A backend implements the abstract methods here, and an :class:`~channel_layers.inbox.Inbox` and a
-:class:`~channel_layers.slot.Slot` of its own; everything a user calls is written once, on top of them.
-:mod:`channel_layers.conformance` is the contract as tests.
+A backend implements the abstract methods here and in :mod:`channel_layers.verbs`, and an
+:class:`~channel_layers.inbox.Inbox` and a :class:`~channel_layers.slot.Slot` of its own; everything a user calls is
+written once, on top of them. :mod:`channel_layers.conformance` is the contract as tests.
 """
 
 from __future__ import annotations
@@ -12,33 +12,36 @@ import logging
 import re
 import threading
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from channel_layers import codec, exceptions, names
-from channel_layers.body import BodyWriter
 from channel_layers.capacity import DEFAULT_CAPACITY, Capacities
-from channel_layers.dead import MAX_DEAD_LETTERS, DeadLetter
-from channel_layers.envelope import GROUP, JOIN, LEAVE, MESSAGE, Envelope, Piece, note
+from channel_layers.dead import MAX_DEAD_LETTERS
+from channel_layers.envelope import GROUP, JOIN, LEAVE, MESSAGE, Envelope
 from channel_layers.inbox import Inbox
 from channel_layers.losses import Losses
 from channel_layers.messages import check_reply
-from channel_layers.notes import EXTENSION
 from channel_layers.problems import Problem
 from channel_layers.receiver import Received, Receiver
-from channel_layers.registry import Announcement
 from channel_layers.slot import Custody, Refused, Slot
-from channel_layers.turns import Outcome, Step
+from channel_layers.verbs.bodies import BodyVerbs
+from channel_layers.verbs.dead import DeadLetterVerbs
+from channel_layers.verbs.events import EventVerbs
+from channel_layers.verbs.notes import NoteVerbs, outdated
+from channel_layers.verbs.registry import RegistryVerbs
+from channel_layers.verbs.turns import TurnVerbs
+from channel_layers.verbs.writing import WriteVerbs, Written
+
+__all__ = ["BaseChannelLayer", "Content", "Written", "outdated"]
 
 logger = logging.getLogger("channel_layers")
 
 Content = dict[str, Any]
-Written = Callable[[list[Refused], Exception | None], None]
-"""Is told what a write refused, or the error by which it failed."""
 
 
-class BaseChannelLayer(ABC):
+class BaseChannelLayer(NoteVerbs, TurnVerbs, BodyVerbs, EventVerbs, DeadLetterVerbs, RegistryVerbs, WriteVerbs):
     """Named queues, reply channels that lead back to one connection, and groups.
 
     ``expiry`` is how many seconds a message may wait in a queue, ``capacity`` how many may wait,
@@ -90,7 +93,6 @@ class BaseChannelLayer(ABC):
         self._inboxes: dict[str, Inbox] = {}
         self._opening = threading.Lock()
         self._receiver = Receiver(self)
-        self._last_write: asyncio.Task[None] | None = None
 
     # -- messages --------------------------------------------------------------------------------------------------
 
@@ -205,35 +207,6 @@ class BaseChannelLayer(ABC):
     # -- what a backend implements ---------------------------------------------------------------------------------
 
     @abstractmethod
-    def write(self, envelopes: Sequence[Envelope]) -> list[Refused]:
-        """Write ``envelopes`` in order; return those that were refused. The others are not held back."""
-
-    async def awrite(self, envelopes: Sequence[Envelope]) -> list[Refused]:
-        """As :meth:`write`."""
-        return await asyncio.to_thread(self.write, envelopes)
-
-    def start_write(self, envelopes: Sequence[Envelope], written: Written) -> None:
-        """As :meth:`awrite`, for whoever need not wait: ``written(refused, error)`` is called in the end.
-
-        Called in an event loop. What is written to queues keeps the order of the calls.
-        """
-        loop = asyncio.get_running_loop()
-        before = self._last_write if self._last_write and self._last_write.get_loop() is loop else None
-        self._last_write = loop.create_task(self._write_behind(before, envelopes, written))
-
-    async def _write_behind(
-        self, before: asyncio.Task[None] | None, envelopes: Sequence[Envelope], written: Written
-    ) -> None:
-        if before is not None:
-            await asyncio.wait([before])
-        try:
-            refused = await self.awrite(envelopes)
-        except Exception as error:  # noqa: BLE001 - handed to the caller
-            written([], error)
-        else:
-            written(refused, None)
-
-    @abstractmethod
     def open_slot(self, retries: Mapping[str, int] | None = None) -> Slot:
         """Return a new slot to take messages with.
 
@@ -250,99 +223,6 @@ class BaseChannelLayer(ABC):
         """Return a new inbox ``<kind>.<process>!`` that this process reads."""
 
     @abstractmethod
-    def open_body(self, channel: str) -> BodyWriter:
-        """Return the writing end of the body for a reply channel whose beginning was sent."""
-
-    @abstractmethod
-    def fetch_piece(self, channel: str, piece: Piece) -> bytes | None:
-        """Take a piece of the body for ``channel`` away, which makes room for another; ``None`` if it is gone."""
-
-    async def afetch_piece(self, channel: str, piece: Piece) -> bytes | None:
-        """As :meth:`fetch_piece`."""
-        return await asyncio.to_thread(self.fetch_piece, channel, piece)
-
-    @abstractmethod
-    def close_body(self, channel: str, unread: Sequence[Piece] = ()) -> None:
-        """Say that nobody reads the body for ``channel`` any more; ``unread`` are pieces that were not fetched."""
-
-    async def aclose_body(self, channel: str, unread: Sequence[Piece] = ()) -> None:
-        """As :meth:`close_body`."""
-        await asyncio.to_thread(self.close_body, channel, unread)
-
-    def read_note(self, channel: str, name: str) -> bytes | None:
-        """Return what is kept of the connection ``channel`` under ``name``, ``None`` if nothing is.
-
-        Layers without the extension ``notes`` raise :exc:`NotImplementedError`, here and for the other verb of notes.
-        """
-        raise NotImplementedError(f"{type(self).__name__} keeps no notes of connections")
-
-    async def aread_note(self, channel: str, name: str) -> bytes | None:
-        """As :meth:`read_note`."""
-        return await asyncio.to_thread(self.read_note, channel, name)
-
-    def keep_note(self, channel: str, name: str, data: bytes) -> bool:
-        """Keep ``data`` of the connection ``channel`` under ``name``; ``False`` if something newer is kept there.
-
-        Of a connection that is gone nothing is kept, which is no loss.
-        """
-        return not self.write([self._note(channel, name, data)])
-
-    async def akeep_note(self, channel: str, name: str, data: bytes) -> bool:
-        """As :meth:`keep_note`."""
-        return not await self.awrite([self._note(channel, name, data)])
-
-    def turn(self, step: Step) -> Outcome:
-        """Do one step in the order of a connection's messages; those whose turn it is then are sent to their queues.
-
-        Layers without the extension ``turns`` raise :exc:`NotImplementedError`.
-        """
-        raise NotImplementedError(f"{type(self).__name__} keeps no turns")
-
-    async def aturn(self, step: Step) -> Outcome:
-        """As :meth:`turn`."""
-        return await asyncio.to_thread(self.turn, step)
-
-    @abstractmethod
-    def find_lost(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
-        """Return those events that are neither queued nor claimed by a live slot."""
-
-    async def afind_lost(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
-        """As :meth:`find_lost`."""
-        return await asyncio.to_thread(self.find_lost, envelopes)
-
-    @abstractmethod
-    def retract(self, envelope: Envelope) -> bool:
-        """Take an event back out of its queue; ``False`` if a worker has it already."""
-
-    async def aretract(self, envelope: Envelope) -> bool:
-        """As :meth:`retract`."""
-        return await asyncio.to_thread(self.retract, envelope)
-
-    @abstractmethod
-    def announce(self, announcement: Announcement) -> None:
-        """Say that a process is alive; repeated every ``HEARTBEAT_INTERVAL`` seconds."""
-
-    async def aannounce(self, announcement: Announcement) -> None:
-        """As :meth:`announce`."""
-        await asyncio.to_thread(self.announce, announcement)
-
-    @abstractmethod
-    def withdraw(self, process: str) -> None:
-        """Say that a process has ended."""
-
-    async def awithdraw(self, process: str) -> None:
-        """As :meth:`withdraw`."""
-        await asyncio.to_thread(self.withdraw, process)
-
-    @abstractmethod
-    def processes(self) -> list[Announcement]:
-        """Return the last announcement of every live process."""
-
-    async def aprocesses(self) -> list[Announcement]:
-        """As :meth:`processes`."""
-        return await asyncio.to_thread(self.processes)
-
-    @abstractmethod
     def drop_queue(self, channel: str) -> None:
         """Delete a queue that nobody will read: the rest of a request's body, say."""
 
@@ -353,22 +233,6 @@ class BaseChannelLayer(ABC):
     @abstractmethod
     def depth(self, channel: str) -> int:
         """Return how many messages wait in a queue."""
-
-    @abstractmethod
-    def dead_letters(self) -> list[DeadLetter]:
-        """Return the messages that were set aside, the oldest first."""
-
-    @abstractmethod
-    def resend_dead(self, keys: Sequence[str]) -> int:
-        """Send dead letters again, as if for the first time; return how many of ``keys`` there were.
-
-        Raises :exc:`ChannelFull` at the first for which there is no room, and :exc:`InvalidName` at the first whose
-        channel cannot be told; it stays where it is, and those before it were sent.
-        """
-
-    @abstractmethod
-    def drop_dead(self, keys: Sequence[str]) -> int:
-        """Forget dead letters; return how many of ``keys`` there were."""
 
     def problems(self) -> list[Problem]:
         """Ask the layer what keeps it from working or makes it lose messages; nothing is wrong by default.
@@ -412,26 +276,11 @@ class BaseChannelLayer(ABC):
         with self._opening:
             return next((inbox for inbox in self._inboxes.values() if inbox.name == name), None)
 
-    def _note(self, channel: str, name: str, data: bytes) -> Envelope:
-        if EXTENSION not in self.extensions:
-            raise NotImplementedError(f"{type(self).__name__} keeps no notes of connections")
-        return note(names.check_reply_channel(channel), name, data)
-
-    def count_outdated(self, envelope: Envelope) -> None:
-        """Count a session that came back with the end of an event after something newer was kept."""
-        detail = f"what a consumer changed in the channel session of {envelope.target!r} is lost: {outdated(envelope)}"
-        self.losses.note("session change lost", detail)
-
     def _encoded(self, target: str, content: Content) -> bytes:
         data = codec.encode(content)
         if len(data) > self.max_message_size:
             raise exceptions.MessageTooLarge(target, len(data), self.max_message_size)
         return data
-
-
-def outdated(envelope: Envelope) -> exceptions.NoteOutdated:
-    """Return why what ``envelope`` brings was not kept."""
-    return exceptions.NoteOutdated(f"something newer was kept of {envelope.target!r} after it had been read")
 
 
 def _raise_first(refused: list[Refused]) -> None:

@@ -26,6 +26,8 @@ DecodeError = msgspec.DecodeError
 """Bytes that :func:`encode` never made."""
 
 _encoder = msgspec.msgpack.Encoder()
+encode_plain: Callable[[dict[str, Any]], bytes] = _encoder.encode
+"""Return a dict as bytes without the walk, for content that the caller built of plain values itself."""
 _SCALARS = frozenset({str, bytes, bool, float, type(None)})
 
 
@@ -43,11 +45,6 @@ def encode(content: dict[Any, Any]) -> bytes:
         kind = type(content).__name__
         raise InvalidContent(f"a message is a dict, not {kind}: {_shown(content)}; to a WebSocket send {{'text': …}}")
     return _encoder.encode(_walk(content, "message", 0))
-
-
-def encode_plain(content: dict[str, Any]) -> bytes:
-    """Return ``content`` as bytes without the walk, for content that the caller built of plain values itself."""
-    return _encoder.encode(content)
 
 
 def decode(content: bytes) -> Any:

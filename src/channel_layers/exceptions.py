@@ -30,6 +30,26 @@ class ReaderGone(ConnectionError):
     """Nobody reads this body any more: the client has left, or its server has ended."""
 
 
+class ExtensionMissing(NotImplementedError):
+    """A verb was called of an extension that the layer does not have.
+
+    ``layer`` is the name of its class, ``keeps`` what it would have to keep, ``extension`` what to look for among the
+    ``extensions`` of a layer before the verb is called.
+    """
+
+    def __init__(self, layer: str, keeps: str, extension: str) -> None:
+        super().__init__(layer, keeps, extension)
+        self.layer = layer
+        self.keeps = keeps
+        self.extension = extension
+
+    def __str__(self) -> str:
+        return (
+            f"{self.layer} keeps no {self.keeps}: look for {self.extension!r} in the extensions of a layer before you "
+            "call this; the layers of channel_layers.memory, channel_layers.local and channel_layers.redis have it"
+        )
+
+
 class NoteOutdated(Exception):
     """Something newer was kept of the connection meanwhile; this was not."""
 

@@ -20,6 +20,11 @@ _MAX_VERSION_DIGITS: Final = 15
 """As many as a double holds exactly: a store may compare versions as such."""
 
 
+def lost_change(channel: str, why: object) -> str:
+    """Return what is said of a change of the session of ``channel`` that was not kept."""
+    return f"what a consumer changed in the channel session of {channel!r} is lost: {why}"
+
+
 def version_of(note: bytes | None) -> int:
     """Return the version that ``note`` begins with: 0 for none, and for bytes of another format."""
     digits = note.partition(b":")[0] if note else b""

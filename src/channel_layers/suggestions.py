@@ -17,6 +17,6 @@ def closest(word: str, known: Iterable[str], similarity: float = SIMILARITY) -> 
 
 
 def did_you_mean(word: str, known: Iterable[str], similarity: float = SIMILARITY) -> str:
-    """Return `` Did you mean '…'?`` to end a message with, leading space included, or nothing."""
+    """Return `` Did you mean '…'?`` to end a message with, leading space included, or nothing. Never ``word``."""
     near = closest(word, known, similarity)
-    return f" Did you mean {near!r}?" if near else ""
+    return f" Did you mean {near!r}?" if near and near != word else ""

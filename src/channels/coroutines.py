@@ -197,7 +197,7 @@ class CoroutineRunner(Runner):
 
     async def _acall(self, found: Match, message: Message) -> int:
         self._pending.begin(found.route.name)
-        limit = TimeLimit(found.route, message, self._cancel, self._stack) if found.route.handling.is_limited else None
+        limit = TimeLimit(found.route, message, self._cancel, self._stack) if found.route.is_limited else None
         try:
             await self._boundary.acall(found.route, message, found.kwargs)
         except BaseException as error:  # noqa: BLE001 - whatever a consumer raises ends its call, never the loop

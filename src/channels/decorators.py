@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
+from channels.consumers import is_async, name_of
 from channels.message import Message
-from channels.routing import is_async, name_of
 
 C = TypeVar("C", bound=Callable[..., Any])
 

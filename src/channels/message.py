@@ -40,6 +40,7 @@ class Message:
     turn: Turn | None = None
     """The turn of a message without a lane, while its consumer runs; see :mod:`channels.ordering`."""
 
+    _reply_channel: Channel | None = None
     has_to_accept: bool = False
     """Whether returning does not accept the WebSocket: set by class consumers, as in 1.x."""
 
@@ -62,11 +63,16 @@ class Message:
         """The channel it arrived on."""
         return Channel(self.channel_name, channel_layer=self.channel_layer)
 
-    @cached_property
+    @property
     def reply_channel(self) -> Channel | None:
         """The way back to its connection, or ``None``."""
-        name = self.content.get("reply_channel")
-        return Channel(name, DEFAULT_CHANNEL_LAYER, self.channel_layer) if name else None
+        if self._reply_channel is None and (name := self.content.get("reply_channel")):
+            self._reply_channel = Channel(name, DEFAULT_CHANNEL_LAYER, self.channel_layer)
+        return self._reply_channel
+
+    @reply_channel.setter
+    def reply_channel(self, channel: Channel | None) -> None:
+        self._reply_channel = channel
 
     @cached_property
     def request(self) -> ConsumerRequest:

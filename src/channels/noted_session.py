@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from channel_layers.notes import SESSION
+from channel_layers.notes import SESSION, lost_change
 from channels.lane_session import ChannelSession
 from channels.lane_state import LaneState
 
@@ -82,5 +82,4 @@ class NotedSession(ChannelSession):
 
 def count_lost(layer: Layer, channel: str, why: str) -> None:
     """Count a change of a session that is lost."""
-    detail = f"what a consumer changed in the channel session of {channel!r} is lost: {why}"
-    layer.losses.count("session change lost", detail)
+    layer.losses.count("session change lost", lost_change(channel, why))

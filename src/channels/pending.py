@@ -45,15 +45,19 @@ class Pending:
 
     def begin(self, route: str) -> None:
         """A consumer starts: what it sends from here on can be discarded."""
+        if self.route:  # it is for the next message of the same event
+            self.end()
         self.route = route
-        with self.lock:  # the watchdog may be writing what those before it have sent
-            self._mark = len(self._envelopes)
-            self._others_mark = len(self._others)
-            self._eligible = None
 
     def end(self) -> None:
-        """The consumer has ended."""
+        """The consumer has ended: what it has sent can not be discarded any more."""
+        with self.lock:  # the watchdog may be writing
+            self._end()
+
+    def _end(self) -> None:
         self.route = ""
+        self._mark = len(self._envelopes)
+        self._others_mark = len(self._others)
         self._eligible = None
 
     def settle_event(self, event: Envelope, outcome: int, handled: int, session: bytes | None) -> None:
@@ -61,15 +65,14 @@ class Pending:
 
         A reply to the same connection carries that along, where it was the last thing sent: one entry for both.
         """
-        self.end()
         with self.lock:
             envelopes = self._envelopes
-            if outcome == RETURNED and len(envelopes) > self._mark:
-                last = envelopes[-1]
-                if last.target == event.owner and last.kind == MESSAGE:
-                    last.token, last.session = event.token, session
-                    return
-            envelopes.append(done(event.owner, event.token, outcome, handled, session))
+            last = envelopes[-1] if outcome == RETURNED and len(envelopes) > self._mark else None
+            if last is not None and last.target == event.owner and last.kind == MESSAGE:
+                last.token, last.session = event.token, session
+            else:
+                envelopes.append(done(event.owner, event.token, outcome, handled, session))
+            self._end()
 
     def discard(self) -> None:
         """Forget what the running consumer has sent and what has not left yet."""

@@ -1,28 +1,40 @@
-"""Which consumer handles which message: routes, their combination, and the router that finds them."""
+"""Which consumer handles which message: the router, and what it does with messages that no route is for."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib import import_module
-from inspect import iscoroutinefunction
-from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from channel_layers import messages
-from channel_layers.names import check_readable
 from channel_layers.suggestions import did_you_mean
+from channels.consumers import Consumer
 from channels.exceptions import DenyConnection
-from channels.handling import AT_MOST_ONCE, Handling, class_of
-from channels.patterns import Filter, combine, compile_filter, text_of
+from channels.handling import class_of
+from channels.routes import Include, Match, Route, RouteClass, Routing, flattened, shown
 
 if TYPE_CHECKING:
     from channels.message import Message
 
-Consumer = Callable[..., object]
+__all__ = [
+    "CONNECT",
+    "DISCONNECT",
+    "RECEIVE",
+    "Include",
+    "Match",
+    "Route",
+    "RouteClass",
+    "Router",
+    "connect_consumer",
+    "include",
+    "null_consumer",
+    "route",
+    "route_class",
+]
+
+route, route_class, include = Route, RouteClass, Include
 
 CONNECT, RECEIVE, DISCONNECT = "websocket.connect", "websocket.receive", "websocket.disconnect"
 
@@ -34,9 +46,6 @@ PROTOCOL_KEYS: dict[str, frozenset[str]] = {
     DISCONNECT: frozenset(messages.WebSocketDisconnect.__annotations__),
 }
 """Channels that interface servers send to, and the keys of their messages."""
-
-PRIVATE_KEYS = frozenset({"query_string", "headers", "body", "text", "bytes", "content"})
-"""Keys whose values stay out of explanations, because tokens and user data travel in them."""
 
 MAX_TRIED = 10
 """Routes that a refused handshake lists in the log."""
@@ -56,141 +65,6 @@ def connect_consumer(message: Message, **kwargs: object) -> None:
     message.reply_channel.send({"accept": True})
 
 
-def name_of(consumer: object) -> str:
-    """Return the dotted path of a function, method or class, or of the class of any other object."""
-    if isinstance(consumer, functools.partial):
-        return name_of(consumer.func)
-    named = consumer if hasattr(consumer, "__qualname__") else type(consumer)
-    return f"{named.__module__}.{named.__qualname__}"
-
-
-class Route:
-    """A consumer, the channels it reads and the filters a message must pass to get there.
-
-    ``channels`` is a name or a list of names, ``consumer`` a callable or its dotted path. Each filter is a regular
-    expression for the value under its key; all must match, from the beginning of the value. Named groups become
-    keyword arguments of the consumer. ``ordered=False`` lets events of one connection overlap. ``is_async`` is whether
-    the consumer is an ``async def`` function.
-
-    ``delivery="at-least-once"`` is for channels of your own: a message whose run raises or ends with its process is
-    delivered again, up to ``retries`` times, and then set aside. ``traffic`` is the class that the channel belongs to
-    when slots are reserved, ``"http"``, ``"websocket"`` or ``"background"``; by default its name tells.
-
-    A run that takes longer than ``soft_limit`` seconds is logged with its stack; one that takes longer than
-    ``hard_limit`` is given up: its client is answered, what it still sends is discarded, its process is replaced.
-
-    Raises :exc:`ValueError` or :exc:`TypeError` for a name or a filter that cannot be used, and
-    :exc:`~django.core.exceptions.ImproperlyConfigured` for a dotted path that cannot be imported.
-    """
-
-    def __init__(
-        self,
-        channels: str | bytes | Iterable[str | bytes],
-        consumer: Consumer | str,
-        *,
-        ordered: bool = True,
-        delivery: str = AT_MOST_ONCE,
-        retries: int | None = None,
-        traffic: str | None = None,
-        soft_limit: float | None = None,
-        hard_limit: float | None = None,
-        **filters: Filter,
-    ) -> None:
-        self.channels = _channel_names(channels)
-        self.consumer = _loaded_consumer(consumer)
-        self.name = name_of(self.consumer)
-        self.is_async = is_async(self.consumer)
-        self.ordered = ordered
-        self.handling = Handling(ordered, delivery, retries, traffic, soft_limit, hard_limit)
-        self.filters = {key: compile_filter(key, pattern) for key, pattern in filters.items()}
-        self._matchers = tuple((key, pattern.match, bool(pattern.groups)) for key, pattern in self.filters.items())
-        self.bare_match = Match(self, {})
-        groups = list(chain.from_iterable(pattern.groupindex for pattern in self.filters.values()))
-        for group in set(groups):
-            if groups.count(group) > 1:
-                raise ValueError(f"{self}: two filters name a group {group!r}; give one of them another name")
-        if fault := self.handling.fault(self.channels):
-            raise ValueError(f"{self}: {fault}")
-
-    def captures(self, content: Mapping[str, Any]) -> dict[str, str | None] | None:
-        """Return the named groups of all filters if ``content`` passes them, else ``None``."""
-        kwargs: dict[str, str | None] = {}
-        for key, match, has_groups in self._matchers:
-            value = content.get(key)
-            # Every message passes here; nearly all values are plain text.
-            text = value if value.__class__ is str else text_of(value)
-            found = None if text is None else match(text)
-            if found is None:
-                return None
-            if has_groups:
-                kwargs |= found.groupdict()
-        return kwargs
-
-    def refusal(self, content: Mapping[str, Any], keys: Iterable[str] | None = None) -> str:
-        """Return why ``content`` does not pass the filters (those of ``keys`` only, if given), or ``""``."""
-        for key in self.filters if keys is None else self.filters.keys() & keys:
-            value = content.get(key)
-            text = text_of(value)
-            if value is None:
-                return f"the message has no {key!r}"
-            if text is None or not self.filters[key].match(text):
-                shown = "" if key in PRIVATE_KEYS else f" {_shortened(repr(value))}"
-                return f"{key!r} does not match{shown}"
-        return ""
-
-    def prefixed(self, prefixes: Mapping[str, Filter]) -> Route:
-        """Return this route below ``prefixes``: appended where it has a filter of that key, else filters of its own."""
-        filters: dict[str, Filter] = {**self.filters}
-        for key, prefix in prefixes.items():
-            compiled = compile_filter(key, prefix)
-            filters[key] = combine(key, compiled, self.filters[key]) if key in self.filters else compiled
-        options: dict[str, Any] = {**self.handling._asdict(), **filters}
-        return Route(self.channels, self.consumer, **options)
-
-    def __str__(self) -> str:
-        filters = "".join(f" {key}={pattern.pattern}" for key, pattern in self.filters.items())
-        return f"{'/'.join(self.channels)}{filters} -> {self.name}"
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self}>"
-
-
-class RouteClass(Route):
-    """A route to a class-based consumer (or its dotted path), which names its channels itself; options as of Route."""
-
-    def __init__(self, consumer: Consumer | str, **filters: Any) -> None:
-        consumer = _loaded_consumer(consumer)
-        channel_names = getattr(consumer, "channel_names", None)
-        if not callable(channel_names):
-            raise ValueError(f"{name_of(consumer)} has no channel_names(); route_class() takes class-based consumers")
-        super().__init__(sorted(channel_names()), consumer, **filters)
-
-
-class Include:
-    """The routes of another routing below prefixes.
-
-    ``routing`` is a list or tuple of routes and includes, a dict of channels and consumers, or a dotted path to
-    either; it is never changed. A prefix is appended to the filter of the same key, so that ``^/chat`` and
-    ``^/(?P<room>[a-z]+)$`` become ``^/chat/(?P<room>[a-z]+)$``; :func:`~channels.patterns.combine` says what it
-    refuses. A route without a filter of that key is filtered by the bare prefix.
-    """
-
-    def __init__(self, routing: Routing, **prefixes: Filter) -> None:
-        self.routes = [route.prefixed(prefixes) if prefixes else route for route in _flattened(routing)]
-
-
-route, route_class, include = Route, RouteClass, Include
-
-Routing = str | Mapping[str, Consumer | str] | Sequence[Route | Include]
-
-
-class Match(NamedTuple):
-    """The route of a message, and what its filters captured: keyword arguments of the consumer."""
-
-    route: Route
-    kwargs: dict[str, str | None]
-
-
 class Router:
     """Finds the first route that a message passes.
 
@@ -200,7 +74,7 @@ class Router:
     """
 
     def __init__(self, routing: Routing) -> None:
-        self.routes = _flattened(routing)
+        self.routes = flattened(routing)
         self.default_routes: list[Route] = []
         self._index()
 
@@ -212,10 +86,18 @@ class Router:
     def find(self, message: Message) -> Match | None:
         """Return the first route that ``message`` passes, with what its filters captured."""
         content, name = message.content, message.channel_name
-        path = content.get("path")
-        if name in self._judged_by_path and type(path) is str and len(path) <= MAX_KEPT_PATH:
-            return self._find_by_path(name, path)
-        return self._search(name, content)
+        kept, path = self._kept.get(name), content.get("path")
+        if kept is None or type(path) is not str:
+            return self._search(name, content)
+        return kept[path] if path in kept else self._search_by_path(name, path, kept)
+
+    def _search_by_path(self, name: str, path: str, kept: dict[str, Match | None]) -> Match | None:
+        found = self._search(name, {"path": path})
+        if len(path) <= MAX_KEPT_PATH:
+            if len(kept) >= MAX_KEPT:
+                kept.clear()
+            kept[path] = found
+        return found
 
     def _search(self, name: str, content: Mapping[str, Any]) -> Match | None:
         for candidate in self._by_channel.get(name, ()):
@@ -246,7 +128,7 @@ class Router:
 
     def add_route(self, route: Route | Include) -> None:
         """Append a route, before the default routes."""
-        self.routes += _flattened([route])
+        self.routes += flattened([route])
         self._index()
 
     def check_default(self, http_consumer: Consumer | None = None) -> None:
@@ -281,7 +163,7 @@ class Router:
             return connect_consumer(message)
         tried = "; ".join(f"{candidate}: {refusal}" for candidate, refusal in refusals[:MAX_TRIED])
         more = f"; and {len(refusals) - MAX_TRIED} more" if len(refusals) > MAX_TRIED else ""
-        path = _shortened(repr(message.content.get("path")))
+        path = shown(message.content.get("path"))
         raise DenyConnection(f"no route for a WebSocket at {path} (tried {tried or 'none'}{more})", status=404)
 
     def _index(self) -> None:
@@ -295,17 +177,9 @@ class Router:
         self.awaited = {channel for channel, routes in by_channel.items() if any(each.is_async for each in routes)}
         # Events of a connection come with its path again and again: what was found is kept where nothing else decides.
         # Measured in instructions, searching again is a tenth of what a worker does for an echo.
-        self._judged_by_path = {
-            name for name, routes in by_channel.items() if all(route.filters.keys() <= {"path"} for route in routes)
+        self._kept: dict[str, dict[str, Match | None]] = {
+            name: {} for name, routes in by_channel.items() if all(route.filters.keys() <= {"path"} for route in routes)
         }
-        self._find_by_path = functools.lru_cache(MAX_KEPT)(lambda name, path: self._search(name, {"path": path}))
-
-
-def is_async(consumer: Consumer) -> bool:
-    """Return whether a call of ``consumer`` is to be awaited: a function, an object, or a class and so its instance."""
-    if isinstance(consumer, type):
-        return hasattr(consumer, "__await__")
-    return iscoroutinefunction(consumer) or iscoroutinefunction(getattr(consumer, "__call__", None))  # noqa: B004 - of an instance
 
 
 def _chances(channel: str, routes: Sequence[Route]) -> int:
@@ -325,54 +199,6 @@ def _traffic(channel: str, routes: Sequence[Route]) -> str:
     return next(filter(None, said), class_of(channel))
 
 
-def _channel_names(channels: str | bytes | Iterable[str | bytes]) -> tuple[str, ...]:
-    names = [channels] if isinstance(channels, (str, bytes)) else list(channels)
-    if not names:
-        raise ValueError("a route needs the name of a channel, or several; this list is empty")
-    # Bytes outside ASCII become U+FFFD, which the check of the name refuses.
-    return tuple(check_readable(n.decode("ascii", "replace") if isinstance(n, bytes) else n) for n in names)
-
-
-def _loaded_consumer(consumer: Consumer | str) -> Consumer:
-    loaded: Consumer = _load(consumer) if isinstance(consumer, str) else consumer
-    if not callable(loaded):
-        raise TypeError(f"a consumer is a callable or its dotted path, not {consumer!r}")
-    return loaded
-
-
-def _load(path: str) -> Any:
-    """Return what the dotted path ``path`` names."""
-    module_name, _, attribute = path.rpartition(".")
-    if not module_name:
-        raise ImproperlyConfigured(f"cannot import {path!r}: a dotted path is 'package.module.name'")
-    try:
-        module = import_module(module_name)
-    except ImportError as error:
-        raise ImproperlyConfigured(f"cannot import {path!r}: {type(error).__name__}: {error}") from error
-    if not hasattr(module, attribute):
-        hint = did_you_mean(attribute, vars(module))
-        raise ImproperlyConfigured(f"cannot import {path!r}: module {module_name!r} has no {attribute!r}.{hint}")
-    return getattr(module, attribute)
-
-
-def _flattened(routing: Routing) -> list[Route]:
-    """Return the routes of ``routing`` in order, as a list of its own."""
-    loaded = _load(routing) if isinstance(routing, str) else routing
-    if isinstance(loaded, Mapping):
-        return [Route(channel, consumer) for channel, consumer in loaded.items()]
-    if not isinstance(loaded, (list, tuple)):
-        raise TypeError(f"a routing is a list or a dict, or a dotted path to one, not {routing!r} ({type(loaded)})")
-    return [route for entry in loaded for route in _routes_of(entry)]
-
-
-def _routes_of(entry: object) -> list[Route]:
-    if isinstance(entry, Route):
-        return [entry]
-    if isinstance(entry, Include):
-        return entry.routes
-    raise TypeError(f"a routing holds route(), route_class() and include(), not {entry!r}")
-
-
 def _suspicions(route: Route) -> Iterable[str]:
     for channel in route.channels:
         known = PROTOCOL_KEYS.get(channel)
@@ -383,7 +209,3 @@ def _suspicions(route: Route) -> Iterable[str]:
             continue
         for key in sorted(route.filters.keys() - known):
             yield f"{route}: no message on {channel!r} has a {key!r}.{did_you_mean(key, known)}"
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= 200 else text[:200] + "…"

@@ -192,7 +192,7 @@ class Runner:
         """Call the consumer and translate the exceptions by which it steers."""
         route = found.route
         self._pending.begin(route.name)
-        limit = TimeLimit(route, message, self.abandon, this_thread()) if route.handling.is_limited else None
+        limit = TimeLimit(route, message, self.abandon, this_thread()) if route.is_limited else None
         try:
             self._boundary.call(route, message, found.kwargs)
         except BaseException as error:  # noqa: BLE001 - whatever a consumer raises ends its call, never its thread

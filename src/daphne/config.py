@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from daphne.access_format import FORMATS
 from daphne.broadcast import WritePolicies
@@ -166,6 +166,21 @@ LIMITS: Final = tuple(field for field in fields(Config) if type(field.default) i
 def text_of(name: str) -> str:
     """Return the docstring of a field of the configuration, without markup."""
     return _texts()[name].replace("``", "")
+
+
+def spelling(name: str) -> str:
+    """Return the option of a command that is called ``name``."""
+    return "--" + name.replace("_", "-")
+
+
+def option_of(limit: Field[Any]) -> dict[str, Any]:
+    """Return what :mod:`argparse` is told of a limit, beside its spelling: type, unit, and docstring as help."""
+    return {
+        "dest": limit.name,
+        "type": type(limit.default),
+        "metavar": "SECONDS" if type(limit.default) is float else "NUMBER",
+        "help": f"{text_of(limit.name)} ({limit.default})".replace("%", "%%"),
+    }
 
 
 @cache

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from daphne.config import Config
-from daphne.http import Request
+from daphne.request import Request
 from daphne.source import Address, Source
 
 

@@ -13,7 +13,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Final, TypeAlias
 from urllib.parse import unquote
 
-from daphne.request import HttpError, is_host, show
+from daphne.grammar import TOKEN, show
+from daphne.request import HttpError, is_host
 from daphne.source import Address, Headers, Source
 
 Network: TypeAlias = IPv4Network | IPv6Network
@@ -35,8 +36,7 @@ _PREFIX: Final = b"x-forwarded-"
 _FAMILY: Final = frozenset((b"forwarded", b"daphne-root-path"))
 _SCHEMES: Final = {b"http": False, b"ws": False, b"https": True, b"wss": True}
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_PAIR = re.compile(rb"[ \t]*(" + _TOKEN + rb")=(?:(" + _TOKEN + rb')|"((?:[^"\\]|\\.)*)")[ \t]*(;|,[ \t,]*|\Z)')
+_PAIR = re.compile(rb"[ \t]*(" + TOKEN + rb")=(?:(" + TOKEN + rb')|"((?:[^"\\]|\\.)*)")[ \t]*(;|,[ \t,]*|\Z)')
 _NODE = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}))?|([0-9A-Fa-f:.]+)")
 
 

@@ -13,14 +13,14 @@ from websockets.exceptions import InvalidHeader
 from websockets.headers import parse_connection, parse_extension, parse_subprotocol, parse_upgrade
 
 from daphne.compression import Agreement, negotiate
+from daphne.grammar import is_token
 
 if TYPE_CHECKING:
-    from daphne.http import Request
+    from daphne.request import Request
 
 T = TypeVar("T")
 
 _VERSION = "13"
-_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 # Ours to write, or meaningless where no body follows (RFC 9110 §8.6, RFC 9112 §6.1).
 _RESERVED = frozenset((b"upgrade", b"connection", b"content-length", b"transfer-encoding"))
@@ -172,7 +172,7 @@ def _check_not_reserved(name: bytes) -> None:
 
 
 def _field_line(name: bytes, value: bytes) -> bytes:
-    if not _TOKEN.fullmatch(name):
+    if not is_token(name):
         raise ValueError(f"header name {name!r} is not a token (RFC 9110 §5.1)")
     if control := _CONTROL.search(value):
         raise ValueError(f"the value of header {name!r} contains the control character {control[0]!r}")

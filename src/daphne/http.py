@@ -1,8 +1,7 @@
 """HTTP/1.1 requests without I/O: bytes in, events out (RFC 9110, RFC 9112).
 
-One parser decides what a request is. Two judges have to agree on every head: ``httptools`` on methods and field
-names, and the refusals here and in ``request.py`` on everything that another parser in front of us might read
-differently. Bodies are framed here alone: ``httptools`` hides chunk extensions and skips the body of an ``Upgrade``.
+One parser decides what a request is: where its head and body end is found here, what a head says in ``head.py``. Bodies
+are framed here alone: ``httptools`` hides chunk extensions and skips the body of an ``Upgrade``.
 """
 
 from __future__ import annotations
@@ -13,22 +12,16 @@ from enum import Enum
 from itertools import groupby
 from typing import Final, TypeAlias
 
-import httptools
-
 from daphne.config import Config
-from daphne.request import HttpError, Request, build_request, check_body_size, show
+from daphne.head import check_trailer, read_head
+from daphne.request import HttpError, Request, check_body_size
 
 __all__ = ["END", "EndOfMessage", "Event", "HttpError", "HttpParser", "Request"]
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _START = re.compile(rb"(?:\r\n)*+(?=([!-~])|\r?\Z)")
-_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb'+) ([!"$-~]+) HTTP/([0-9]\.[0-9])\r\n')
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})\r\n")
 _CHUNK_SIZE_BEGUN = re.compile(rb"[0-9A-Fa-f]{0,16}\r?")
 
-# C0 without the tab, DEL, and C1: a latin-1 reader takes \x85 for a line end. CR and LF are counted against line ends.
-_CONTROL = bytes({*range(0x20), *range(0x7F, 0xA0)} - {0x09})
-_VERSIONS = {b"1.1": "1.1", b"1.0": "1.0"}
 # What a request line holds beside its target: the longest registered method has 17 letters.
 _LINE_ALLOWANCE = 64
 
@@ -113,7 +106,7 @@ class HttpParser:
         head = self._take_section(self._config.max_target_size + _LINE_ALLOWANCE)
         if head is None:
             return False
-        request = _parse_head(head, self._config)
+        request = read_head(head, self._config)
         events.append(request)
         self._keep_alive = request.keep_alive
         if request.is_websocket:
@@ -169,8 +162,7 @@ class HttpParser:
         trailer = self._take_section(2)
         if trailer is None:
             return False
-        _check_bytes(trailer, self._config)
-        _parse_fields(b"GET / HTTP/1.1" + trailer)
+        check_trailer(trailer, self._config)
         self._end_message(events)
         return True
 
@@ -250,59 +242,3 @@ def _join_pieces(events: list[Event]) -> list[Event]:
         pieces = [event for event in run if isinstance(event, bytes)]
         joined += [b"".join(pieces)] if pieces else run
     return joined
-
-
-def _parse_head(head: bytes, config: Config) -> Request:
-    _check_bytes(head, config)
-    method, target, version = _parse_request_line(head, config)
-    return build_request(method, target, version, _parse_fields(head), config)
-
-
-def _check_bytes(section: bytes, config: Config) -> None:
-    """Refuse control bytes, each CR or LF outside a line end, and too many lines."""
-    line_ends = section.count(b"\r\n")
-    if len(section.translate(None, _CONTROL)) != len(section) - 2 * line_ends:
-        byte = next(byte for byte in section.replace(b"\r\n", b"") if byte in _CONTROL)
-        raise HttpError(400, f"The header contains the control byte {byte:#04x}.")
-    if line_ends - 2 > config.max_headers:
-        raise HttpError(431, f"More than {config.max_headers} header fields (max_headers).")
-
-
-def _parse_request_line(head: bytes, config: Config) -> tuple[str, bytes, str]:
-    line = _REQUEST_LINE.match(head)
-    if line is None:
-        raise HttpError(400, "The request line is not of the form METHOD TARGET HTTP/1.1.")
-    method, target, version = line.groups()
-    if version not in _VERSIONS:
-        raise HttpError(505, f"HTTP version {version.decode()} is neither 1.0 nor 1.1.")
-    if len(target) > config.max_target_size:
-        raise HttpError(414, f"The target exceeds {config.max_target_size} bytes (max_target_size).")
-    return method.decode(), target, _VERSIONS[version]
-
-
-def _parse_fields(section: bytes) -> list[tuple[bytes, bytes]]:
-    fields = _Fields()
-    try:
-        # A new parser each time: a body or an upgrade leaves the last one in the middle of a message.
-        httptools.HttpRequestParser(fields).feed_data(section)
-    except httptools.HttpParserUpgrade:
-        pass
-    except httptools.HttpParserInvalidMethodError as error:
-        raise HttpError(501, f"The method {show(section.split(b' ', 1)[0])} is not known.") from error
-    except httptools.HttpParserError as error:
-        raise HttpError(400, f"The header is malformed: {error}.") from error
-    return fields.headers
-
-
-class _Fields:
-    """What ``httptools`` reports of a head."""
-
-    __slots__ = ("headers",)
-
-    def __init__(self) -> None:
-        self.headers: list[tuple[bytes, bytes]] = []
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        # 0x5F is "_": a search for bytes takes six times as long. Of what strip() takes only SP and HTAB are left here.
-        if 0x5F not in name:
-            self.headers.append((name.lower(), value.strip()))

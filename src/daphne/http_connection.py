@@ -6,24 +6,24 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterable
-from enum import Enum
 from typing import TYPE_CHECKING, Final, cast
 
-from daphne import access, events
+from daphne import access
 from daphne.access import Access
-from daphne.admission import Refusal
 from daphne.answers import MUCH_UNREAD, error_answer
 from daphne.download import WRITE_SIZE
 from daphne.exchange import Exchange
 from daphne.http import EndOfMessage, HttpError, HttpParser, Request
+from daphne.peer import Peer
+from daphne.phase import Phase, PhasedConnection
 from daphne.probes import ALLOW, is_probe
 from daphne.response import Response
-from daphne.source import Source, identified
 from daphne.upgrade import upgrade
 
 if TYPE_CHECKING:
     from daphne.opening import OpeningHandshake
     from daphne.server import Server
+    from daphne.source import Source
 
 logger = logging.getLogger("daphne.http")
 
@@ -36,59 +36,23 @@ REFUSED_TIMEOUT: Final = 1.0
 """Seconds that a connection which is one too many gets for its request, so that it can be told."""
 
 
-class Phase(Enum):
-    """What the connection waits for."""
-
-    HEAD = 1
-    BODY = 2
-    """So much of the body that the request can be sent to the workers."""
-    RESPONSE = 3
-    """The response, or the rest of it, while the rest of the body may still come."""
-    LINGER = 4
-    """The client to have done with sending what nobody wants."""
-    CLOSED = 5
-
-
-class HttpConnection(asyncio.Protocol):
+class HttpConnection(PhasedConnection):
     """Requests of one connection, answered in their order (RFC 9112 section 9.3.2).
 
-    ``is_slow``: the client does not take what is written to it; ``is_paused``: it is not read. With ``only_probes``
-    nothing else is answered; a ``source`` that is given goes before what the transport says.
+    ``is_paused``: it is not read. With ``only_probes`` nothing but probes is answered; a ``source`` that is given goes
+    before what the transport says.
     """
 
-    __slots__ = (
-        "_events",
-        "_exchange",
-        "_given_source",
-        "_is_proxy",
-        "_limit",
-        "_only_probes",
-        "_parser",
-        "_phase",
-        "_refusal",
-        "_server",
-        "_source",
-        "_unsent",
-        "due",
-        "is_paused",
-        "is_slow",
-        "transport",
-    )
+    __slots__ = ("_events", "_exchange", "_given_source", "_only_probes", "_parser", "_peer", "is_paused")
 
     def __init__(self, server: Server, only_probes: bool = False, source: Source | None = None) -> None:
-        self.due = 0
+        super().__init__(server)
         self.is_paused = False
-        self.is_slow = False
-        self._server = server
         self._only_probes = only_probes
         self._given_source = source
         self._parser = HttpParser(server.config)
         self._events: deque[Request | bytes | EndOfMessage | HttpError] = deque()
-        self._phase = Phase.HEAD
-        self._limit = 0.0
-        self._refusal: Refusal | None = None
         self._exchange: Exchange | None = None
-        self._unsent = 0
 
     # -- from the peer ---------------------------------------------------------------------------------------------
 
@@ -96,11 +60,8 @@ class HttpConnection(asyncio.Protocol):
         """A client has connected."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's does not inherit from it
         self.transport.set_write_buffer_limits(high=WRITE_SIZE)
-        self._source = self._given_source or events.source_of(transport)
-        self._is_proxy = self._server.proxies.trusts(self._source.client)
         self._server.made(self)
-        # Of what comes through a proxy each request is judged by the client it is for.
-        self._refusal = self._server.admitted.enter(transport, None if self._is_proxy else self._source.client)
+        self._peer = Peer(self._server, transport, self._given_source)
         self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
@@ -121,24 +82,20 @@ class HttpConnection(asyncio.Protocol):
         """The client is gone; whoever still answers it is told where somebody listens."""
         if self._phase is Phase.RESPONSE:
             self._log(499)
-        self._phase = Phase.CLOSED
-        self._server.deadlines.cancel(self)
+        self._wait_for_nothing()
         self._give_up()
-        if self._refusal is None:
-            self._server.admitted.leave(self.transport)
+        self._peer.leave()
         self._server.lost(self)
 
     def pause_writing(self) -> None:
         """The client does not keep up."""
-        self.is_slow = True
-        self._unsent = self.transport.get_write_buffer_size()
-        self._server.deadlines.within(self._server.config.send_timeout, self)
+        super().pause_writing()
         if self._exchange is not None and self._exchange.download is not None:
             self._exchange.download.pause()
 
     def resume_writing(self) -> None:
         """The client has taken what was sent."""
-        self.is_slow = False
+        super().resume_writing()
         if self._exchange is not None and self._exchange.download is not None:
             self._exchange.download.resume()
 
@@ -158,14 +115,7 @@ class HttpConnection(asyncio.Protocol):
 
     # -- what does not happen in time ------------------------------------------------------------------------------
 
-    def on_deadline(self, now: float) -> float | None:
-        """Something did not happen in time."""
-        if self._phase is Phase.CLOSED:
-            return None
-        if self.is_slow:
-            return self._look_at_slow_client(now)
-        if now < self._limit:
-            return self._limit
+    def _overdue(self, now: float) -> float | None:
         if self._phase is Phase.RESPONSE:
             assert self._exchange is not None
             if self._exchange.break_silence():
@@ -177,33 +127,9 @@ class HttpConnection(asyncio.Protocol):
             self.transport.close()
         return None
 
-    def _look_at_slow_client(self, now: float) -> float | None:
-        """Give up a client that has taken nothing since the last look."""
-        unsent, limit = self.transport.get_write_buffer_size(), self._server.config.send_timeout
-        if unsent < self._unsent:
-            self._unsent = unsent
-            return now + limit
-        detail = f"{self._shown()} is cut off: its client has taken nothing for {limit:g} s (send_timeout)"
-        self._server.losses.count("slow client", detail)
-        self.transport.abort()
-        return None
-
-    def wait_for_body(self, seconds: float) -> None:
-        """Wait for more of the body."""
-        self._wait_for(Phase.BODY, seconds)
-
-    def wait_for_response(self, seconds: float) -> None:
-        """Wait for the application, or for what it waits for."""
-        self._wait_for(Phase.RESPONSE, seconds)
-
     def _wait_for_head(self) -> None:
         limit = self._server.config.head_timeout
-        self._wait_for(Phase.HEAD, limit if self._refusal is None else min(limit, REFUSED_TIMEOUT))
-
-    def _wait_for(self, phase: Phase, seconds: float) -> None:
-        self._phase = phase
-        self._limit = self._server.loop.time() + seconds
-        self._server.deadlines.within(seconds, self)
+        self._wait_for(Phase.HEAD, limit if self._peer.refusal is None else min(limit, REFUSED_TIMEOUT))
 
     # -- one event after another -----------------------------------------------------------------------------------
 
@@ -232,9 +158,9 @@ class HttpConnection(asyncio.Protocol):
             self._exchange.end_body()
 
     def _begin(self, request: Request) -> None:
-        exchange = self._exchange = Exchange(self._server, self, request, self._source.copy())
+        exchange = self._exchange = Exchange(self._server, self, request, self._peer.source.copy())
         try:
-            refusal = self._refusal or self._identify(request, exchange.source)
+            refusal = self._peer.identify(request, exchange.source)
         except HttpError as error:
             self.answer(error.status, error.reason)
             return
@@ -247,15 +173,6 @@ class HttpConnection(asyncio.Protocol):
         else:
             exchange.begin()
 
-    def _identify(self, request: Request, source: Source) -> Refusal | None:
-        """Find out whose request it is, what it is called, and whether it is one too many; raises :exc:`HttpError`."""
-        proxies = self._server.proxies
-        if proxies:
-            request.headers = proxies.read(source, request.headers, self._is_proxy)
-        if self._server.config.request_ids:
-            request.headers = identified(request.headers, source, self._is_proxy or not proxies)
-        return self._server.admitted.charge(self.transport, source.client) if self._is_proxy else None
-
     def _begin_probe(self, exchange: Exchange) -> None:
         exchange.is_probe = True
         if exchange.request.has_body:
@@ -266,9 +183,8 @@ class HttpConnection(asyncio.Protocol):
 
     def hand_over(self, opening: OpeningHandshake) -> None:
         """The connection is that of a handshake from here on."""
-        self._phase = Phase.CLOSED
+        self._wait_for_nothing()
         self._exchange = None
-        self._server.deadlines.cancel(self)
         self._server.handed_over(self, opening)
         self.transport.set_protocol(opening)
         opening.start(self._parser.rest)
@@ -292,10 +208,10 @@ class HttpConnection(asyncio.Protocol):
 
     def _log_answer(self, status: int, why: str, counted: str) -> None:
         if counted:
-            self._server.losses.count(counted, f"{self._shown()} answered {status}: {why}")
+            self._server.losses.count(counted, f"{self} answered {status}: {why}")
         elif why:
             level = logging.INFO if status < 500 else logging.WARNING
-            logger.log(level, "%s answered %d: %s", self._shown(), status, why)
+            logger.log(level, "%s answered %d: %s", self, status, why)
 
     def send(self, response: Response, data: bytes) -> None:
         """Send a response that is no application's, and is whole."""
@@ -317,8 +233,7 @@ class HttpConnection(asyncio.Protocol):
             self._wait_for(Phase.LINGER, LINGER)
             self.limit_reading()
         else:
-            self._phase = Phase.CLOSED
-            self._server.deadlines.cancel(self)
+            self._wait_for_nothing()
             self.transport.close()
 
     def _give_up(self) -> None:
@@ -326,8 +241,7 @@ class HttpConnection(asyncio.Protocol):
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.give_up()
-            if self._is_proxy:
-                self._server.admitted.discharge(self.transport)
+            self._peer.request_ended()
 
     def cut(self) -> None:
         """Cut the connection within a response, so that nobody takes a part for the whole."""
@@ -339,12 +253,12 @@ class HttpConnection(asyncio.Protocol):
         exchange = self._exchange
         size = size if size is not None else exchange.size if exchange is not None else 0
         if exchange is None:
-            self._server.log(Access(access.REQUEST, status, self._source, size=size))
+            self._server.log(Access(access.REQUEST, status, self._peer.source, size=size))
         elif not (exchange.request.is_websocket or exchange.is_probe):  # a refused handshake has a line of its own
             request, seconds = exchange.request, self._server.loop.time() - exchange.began
             self._server.log(Access(access.REQUEST, status, exchange.source, request.path, request, size, seconds))
 
-    def _shown(self) -> str:
+    def __str__(self) -> str:
         return str(self._exchange) if self._exchange else "a request"
 
     # -- the server ends -------------------------------------------------------------------------------------------

@@ -18,9 +18,9 @@ from daphne.answers import RETRY_AFTER
 from daphne.broadcast import Broadcast
 from daphne.connection import LaneConnection
 from daphne.handshake import Offer, accept_response, check_subprotocol, choose_subprotocol
-from daphne.http import Request
 from daphne.lane import CONNECT, Lane
 from daphne.outbox import NoWorker
+from daphne.request import Request
 from daphne.response import Response, error_page
 from daphne.source import Source
 from daphne.websocket import ABNORMAL, WebSocketConnection

@@ -44,6 +44,7 @@ class Outbox:
         self._layer = layer
         self._owner_of = owner_of
         self._batch: list[Envelope] = []
+        self._begun = 0.0  # of the batch
         self._writing = 0
         self._all_written = asyncio.Event()
         self._under_way: dict[str, tuple[float, Envelope]] = {}
@@ -56,13 +57,14 @@ class Outbox:
     def post(self, envelope: Envelope) -> None:
         """Send an event in this turn's write and own it until :meth:`settled`."""
         self.send(envelope)
-        self._under_way[envelope.owner] = self._loop.time(), envelope
+        self._under_way[envelope.owner] = self._begun, envelope
         if self._check_timer is None:
             self._check_timer = self._loop.call_later(OVERDUE, self._start_check)
 
     def send(self, envelope: Envelope) -> None:
         """Send a message that nobody answers in this turn's write."""
         if not self._batch:
+            self._begun = self._loop.time()
             self._loop.call_soon(self._write)
         self._batch.append(envelope)
 

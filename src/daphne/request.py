@@ -10,6 +10,7 @@ from urllib.parse import unquote_to_bytes
 
 if TYPE_CHECKING:
     from daphne.config import Config
+from daphne.grammar import length_of, show
 
 # reg-name and IP-literal of RFC 3986 §3.2.2 without the comma, which would let two joined Host fields pass as one.
 _HOST = rb"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z\-._~%!$&'()*+;=]+)(?::[0-9]{0,5})?"
@@ -109,11 +110,6 @@ def is_host(value: bytes) -> bool:
     return _VALID_HOST.fullmatch(value) is not None
 
 
-def show(value: bytes) -> str:
-    """The beginning of a value from a client, quoted for a sentence."""
-    return repr(value[:64].decode("latin-1"))
-
-
 def _combine(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     """Fields by name, repeated ones joined as RFC 9110 §5.2 has it: two Hosts or lengths then make an invalid one."""
     fields = dict(headers)
@@ -157,10 +153,10 @@ def _read_framing(fields: dict[bytes, bytes], version: str, config: Config) -> t
         return True, None
     if length is None:
         return False, None
-    # isdigit() knows only ASCII in bytes; 18 digits are more than any limit and less than 64 bits.
-    if not length.isdigit() or len(length) > 18:
-        raise HttpError(400, f"Content-Length {show(length)} is not one number of up to 18 digits.")
-    size = int(length)
+    try:
+        size = length_of(length)
+    except ValueError as error:
+        raise HttpError(400, str(error)) from error
     check_body_size(size, config)
     return size > 0, size
 

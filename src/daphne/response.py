@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import re
 import time
 from collections.abc import Iterable
 from email.utils import formatdate
@@ -11,12 +10,13 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
+from daphne.grammar import is_token, length_of, show
+
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 """Asks a client that sent ``Expect: 100-continue`` for its body (RFC 9110 §10.1.1)."""
 
 _SERVER = b"Server: Daphne\r\n"
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
-_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROL = bytes({*range(0x20), 0x7F} - {0x09})
 # What concerns this connection is the server's business (RFC 9110 §7.6.1), though a "Connection: close" is heeded.
 _WITHHELD = frozenset(
@@ -208,7 +208,7 @@ def _encode_headers(headers: Iterable[tuple[bytes | str, bytes | str]]) -> tuple
         value = given if isinstance(given, bytes) else _encode_value(key, given)
         if len(value.translate(None, _CONTROL)) != len(value):
             byte = next(byte for byte in value if byte in _CONTROL)
-            raise ValueError(f"The header {_show(key)} contains the control byte {byte:#04x}.")
+            raise ValueError(f"The header {show(key)} contains the control byte {byte:#04x}.")
         fields[key] = b"%b, %b" % (fields[key], value) if key in fields else value
         if key not in _WITHHELD:
             lines.append(b"%b: %b\r\n" % (encoded, value))
@@ -218,19 +218,19 @@ def _encode_headers(headers: Iterable[tuple[bytes | str, bytes | str]]) -> tuple
 @lru_cache(maxsize=1024)
 def _check_name(name: bytes) -> bytes:
     """The name in lower case, by which fields are compared."""
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"The header name {_show(name)} is not a token (RFC 9110 §5.6.2).")
+    if not is_token(name):
+        raise ValueError(f"The header name {show(name)} is not a token (RFC 9110 §5.6.2).")
     return name.lower()
 
 
 def _encode_value(key: bytes, value: str) -> bytes:
     if not isinstance(value, str):
-        raise ValueError(f"The header {_show(key)} has a value of type {type(value).__name__}; give bytes or text.")
+        raise ValueError(f"The header {show(key)} has a value of type {type(value).__name__}; give bytes or text.")
     try:
         return value.encode("latin-1")
     except UnicodeEncodeError as error:
         fault = value[error.start]
-        raise ValueError(f"The header {_show(key)} contains {fault!r}, which latin-1 does not have.") from error
+        raise ValueError(f"The header {show(key)} contains {fault!r}, which latin-1 does not have.") from error
 
 
 def _is_event_stream(fields: dict[bytes, bytes]) -> bool:
@@ -241,18 +241,10 @@ def _is_event_stream(fields: dict[bytes, bytes]) -> bool:
 
 def _parse_length(fields: dict[bytes, bytes]) -> int | None:
     value = fields.get(b"content-length")
-    if value is None:
-        return None
-    if not value.isdigit() or len(value) > 18:
-        raise ValueError(f"The header Content-Length {_show(value)} is not one number of up to 18 digits.")
-    return int(value)
+    return None if value is None else length_of(value)
 
 
 @lru_cache(maxsize=1)
 def _date_line(second: int) -> bytes:
     """Date as an IMF-fixdate (RFC 9110 §5.6.7), made once a second."""
     return f"Date: {formatdate(second, usegmt=True)}\r\n".encode()
-
-
-def _show(value: bytes) -> str:
-    return repr(value[:64].decode("latin-1"))

@@ -77,6 +77,11 @@ def test_layers_have_process_names_of_their_own(layer: MemoryChannelLayer) -> No
     assert layer.process != MemoryChannelLayer().process
 
 
+def test_a_layer_has_the_settings_of_no_server(layer: MemoryChannelLayer) -> None:
+    """Those of a project are on the layer that ``get_channel_layer()`` returns, and on no other."""
+    assert layer.server_options == {}
+
+
 def test_envelopes_say_who_sends_what_to_whom(layer: MemoryChannelLayer) -> None:
     """The constructors of entries check their arguments and leave the rest to write."""
     reply = "test.p1!k1"

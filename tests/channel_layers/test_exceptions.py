@@ -6,6 +6,7 @@ import pytest
 
 from channel_layers.exceptions import (
     ChannelFull,
+    ExtensionMissing,
     InvalidContent,
     InvalidName,
     LayerUnavailable,
@@ -14,6 +15,7 @@ from channel_layers.exceptions import (
 
 FULL = ChannelFull("http.request", 100, 100, 2.34, "channel_capacity['http.request'] in CONFIG")
 LARGE = MessageTooLarge("chat", 3000, 2000)
+MISSING = ExtensionMissing("MyLayer", "turns", "turns")
 
 
 @pytest.mark.parametrize(
@@ -33,6 +35,13 @@ LARGE = MessageTooLarge("chat", 3000, 2000)
                 "send it in parts, send a reference to where it is stored, or raise max_message_size in CONFIG",
             ],
         ),
+        (
+            MISSING,
+            [
+                "MyLayer keeps no turns: look for 'turns' in the extensions of a layer before you call this",
+                "the layers of channel_layers.memory, channel_layers.local and channel_layers.redis have it",
+            ],
+        ),
     ],
 )
 def test_errors_name_value_limit_and_way_out(error: Exception, sentences: list[str]) -> None:
@@ -40,7 +49,7 @@ def test_errors_name_value_limit_and_way_out(error: Exception, sentences: list[s
     assert str(error) == "; ".join(sentences)
 
 
-@pytest.mark.parametrize("error", [FULL, LARGE])
+@pytest.mark.parametrize("error", [FULL, LARGE, MISSING])
 def test_errors_survive_pickling(error: Exception) -> None:
     """An error that crosses a process boundary keeps its data."""
     again = pickle.loads(pickle.dumps(error))
@@ -54,6 +63,7 @@ def test_errors_survive_pickling(error: Exception) -> None:
         (InvalidContent, (TypeError, ValueError)),
         (MessageTooLarge, (ValueError,)),
         (LayerUnavailable, (ConnectionError,)),
+        (ExtensionMissing, (NotImplementedError,)),
     ],
 )
 def test_errors_are_caught_by_what_1x_code_catches(error: type, bases: tuple[type, ...]) -> None:

@@ -22,3 +22,9 @@ def test_did_you_mean_ends_a_sentence() -> None:
     """The suggestion is a sentence with a space in front, or nothing."""
     assert did_you_mean("pth", ["path", "order"]) == " Did you mean 'path'?"
     assert did_you_mean("pth", []) == ""
+
+
+def test_nobody_means_what_they_said() -> None:
+    """A class that exists and cannot be imported is not suggested in its own place."""
+    assert did_you_mean("path", ["path", "paths"]) == ""
+    assert did_you_mean("Path", ["path"]) == " Did you mean 'path'?"

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from channel_layers.memory import MemoryChannelLayer
+from channels.consumers import is_async
 from channels.message import LaneState, Message
-from channels.routing import is_async
 
 
 class Connection:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from channels.consumers import name_of
 from channels.decorators import Scope, around, message_of
 from channels.message import Message
-from channels.routing import name_of
 from tests.channels.connection import Connection
 
 

@@ -7,9 +7,9 @@ from django.test import override_settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from channels.consumers import name_of
 from channels.exceptions import DenyConnection
 from channels.message import Message
-from channels.routing import name_of
 from channels.security.websockets import AllowedHostsOnlyOriginValidator, BaseOriginValidator, allowed_hosts_only
 from channels.sessions import channel_session
 from tests.channels.connection import Connection

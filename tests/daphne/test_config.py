@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from daphne.config import LIMITS, Config, text_of
+from daphne.config import LIMITS, Config, option_of, spelling, text_of
 
 
 @pytest.mark.parametrize("options", [{"ping_interval": 0}, {"root_path": "-1"}, {"debug": True}, {"head_timeout": 0.5}])
@@ -60,3 +60,16 @@ def test_every_limit_has_a_text() -> None:
     """The help of the commands is what stands behind the field, without markup."""
     assert text_of("max_body_size") == "Longest request body; longer is answered 413."
     assert all(text_of(field.name).endswith(".") and "``" not in text_of(field.name) for field in LIMITS)
+
+
+def test_an_option_says_what_its_limit_is() -> None:
+    """With the unit that the type tells; argparse would take a bare percent sign for a place to fill in."""
+    sizes, times = (next(field for field in LIMITS if field.name == name) for name in ("max_headers", "http_timeout"))
+    assert option_of(times)["metavar"] == "SECONDS"
+    assert option_of(sizes) == {
+        "dest": "max_headers",
+        "type": int,
+        "metavar": "NUMBER",
+        "help": f"{text_of('max_headers')} ({Config().max_headers})",
+    }
+    assert spelling("max_headers") == "--max-headers"

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daphne import http
 from daphne.config import Config
+from daphne.head import CONTROL
 from daphne.http import END, Event, HttpError, HttpParser, Request
 
 CONFIG = Config(max_target_size=200, max_header_size=400, max_headers=10, max_body_size=100)
@@ -81,7 +81,7 @@ OWN_REFUSALS = {
     "CR ends a field": (head(b"A: b\rC: d"), 400),
     "CR before CRLF": (head(b"A: b\r"), 400),
     "CR before a request": (b"\r" + GET, 400),
-    **{f"byte {byte:#04x} in a value": (head(b"A: b%cc" % byte), 400) for byte in http._CONTROL if byte not in b"\r\n"},
+    **{f"byte {byte:#04x} in a value": (head(b"A: b%cc" % byte), 400) for byte in CONTROL if byte not in b"\r\n"},
     "NUL in the target": (b"GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "raw UTF-8 in the target": (b"GET /\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "fragment in the target": (b"GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", 400),

@@ -14,6 +14,7 @@ layer's clock, and what waits is woken by an event. Failed assertions are explai
 from channel_layers.conformance.bodies import BodyConformance
 from channel_layers.conformance.contents import ContentConformance
 from channel_layers.conformance.custody import CustodyConformance
+from channel_layers.conformance.events import EventConformance
 from channel_layers.conformance.groups import GroupConformance
 from channel_layers.conformance.inboxes import InboxConformance
 from channel_layers.conformance.notes import NoteConformance
@@ -35,6 +36,7 @@ class LayerConformance(
     SlotConformance,
     CustodyConformance,
     RedeliveryConformance,
+    EventConformance,
     BodyConformance,
     NoteConformance,
     TurnConformance,

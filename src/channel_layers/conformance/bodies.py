@@ -58,13 +58,10 @@ class BodyConformance(Harness):
         def fetch() -> list[bytes | None]:
             nonlocal most
             found: list[bytes | None] = []
-            waiting: list[Piece] = []
             while len(found) < len(data):
-                waiting += self.pieces(inbox, 1)
+                waiting = self.pieces(inbox, 1)
                 most = max(most, sum(piece.size for piece in waiting))
-                found.append(layer.fetch_piece(reply, waiting.pop(0)))
-                while waiting and len(found) < len(data):
-                    found.append(layer.fetch_piece(reply, waiting.pop(0)))
+                found += [layer.fetch_piece(reply, piece) for piece in waiting]
             return found
 
         _, found = self.together(write, fetch)

@@ -81,6 +81,17 @@ class Harness:
         """An inbox of :meth:`layer`."""
         return layer.inbox(KIND)
 
+    @pytest.fixture
+    def slot(self, layer: BaseChannelLayer) -> Iterator[Slot]:
+        """A slot of :meth:`layer`."""
+        with layer.open_slot() as slot:
+            yield slot
+
+    @pytest.fixture
+    def owner(self, layer: BaseChannelLayer) -> str:
+        """The reply channel of a connection that sends events."""
+        return layer.inbox(KIND).new_channel()
+
     # -- the verbs that may return early, repeated until something came ----------------------------------------------
 
     def receive(self, layer: BaseChannelLayer, *channels: str) -> Message:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 SOCKET: Final = "valkey.sock"
+"""As in ``directory.py``, which a script that imports nothing of ours cannot ask."""
 LINGER: Final = 1.0
 """Seconds without a user after which the server ends: one command after another finds the same server."""
 PAUSE: Final = 0.005

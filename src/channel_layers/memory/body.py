@@ -7,7 +7,7 @@ import time
 from itertools import count
 from typing import TYPE_CHECKING
 
-from channel_layers.body import ROOM, BodyWriter, reader_gone
+from channel_layers.body import ROOM, BodyWriter, no_room, reader_gone
 from channel_layers.envelope import piece
 
 if TYPE_CHECKING:
@@ -48,9 +48,7 @@ class MemoryBody(BodyWriter):
         with self._changed:
             while not self._is_closed and self.pieces and self._size() + len(data) > ROOM:
                 if not self._changed.wait(deadline - time.monotonic()):
-                    raise TimeoutError(
-                        f"no room for a piece of the body of {self._channel!r}: its client reads too slowly"
-                    )
+                    raise no_room(self._channel)
             if self._is_closed:
                 raise reader_gone(self._channel)
             key = f"{next(self._keys)}"

@@ -1,13 +1,19 @@
-"""Messages that the in-memory layer has set aside."""
+"""Messages that the in-memory layer has set aside, and what becomes of claims whose holder has gone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import count
+from typing import TYPE_CHECKING
 
-from channel_layers.dead import DeadLetter, letter_of
-from channel_layers.envelope import Envelope
+from msgspec import structs
+
+from channel_layers.dead import UNFINISHED, DeadLetter, count_orphans, dropping, letter_of, sorted_orphans
+from channel_layers.envelope import Envelope, next_delivery
 from channel_layers.losses import Losses
+
+if TYPE_CHECKING:
+    from channel_layers.memory.layer import MemoryChannelLayer
 
 
 class DeadLetters:
@@ -26,9 +32,7 @@ class DeadLetters:
         self._letters[key] = letter_of(key, envelope, reason, self._clock()), envelope
         if len(self._letters) > self._limit:
             del self._letters[next(iter(self._letters))]
-            self._losses.note(
-                "dead letter dropped", f"there are more than {self._limit} dead letters (max_dead_letters)"
-            )
+            self._losses.note("dead letter dropped", dropping(self._limit))
 
     def all(self) -> list[DeadLetter]:
         """Return what is told of each, the oldest first."""
@@ -46,3 +50,28 @@ class DeadLetters:
     def clear(self) -> None:
         """Forget all messages."""
         self._letters.clear()
+
+
+def resend(key: str, layer: MemoryChannelLayer) -> bool:
+    """Send a dead letter again, as if for the first time; return whether there is one of that name."""
+    with layer.lock:
+        envelope = layer.dead.get(key)
+        if envelope is None:
+            return False
+        error = layer.queues.put(structs.replace(envelope, redelivered=0, attempt=0, time=layer.clock()))
+        if error is not None:
+            raise error
+        layer.dead.drop([key])
+        layer.waiters.wake([envelope.target])
+        return True
+
+
+def give_up(claimed: Sequence[tuple[Envelope, int]], layer: MemoryChannelLayer) -> None:
+    """End claims whose holder has gone, each with how often its message may be delivered again."""
+    lost, again, buried = sorted_orphans(claimed)
+    with layer.lock:
+        for envelope in buried:
+            layer.bury(envelope, UNFINISHED)
+        layer.queues.put_back([next_delivery(envelope) for envelope in again])
+        layer.waiters.wake({envelope.target for envelope in again})
+    count_orphans(layer.losses, len(lost), len(again), len(buried))

@@ -77,8 +77,7 @@ class MemoryInbox(Inbox):
         layer = self._layer
         with layer.lock:
             layer.inboxes.pop(self.name, None)
-            for group in [g for g, members in layer.groups.items() if self.name in members]:
-                layer.leave(group, self.name)
+            layer.groups.leave_all(self.name)
             self.clear()
         layer.inbox_closed(self)
 
@@ -111,7 +110,7 @@ class MemoryInbox(Inbox):
 
     def _register(self, group: str) -> None:
         with self._layer.lock:
-            self._layer.groups.setdefault(group, {})[self.name] = self._clock()
+            self._layer.groups.join(group, self.name, self._clock())
 
     def _drop_notes(self, channels: Sequence[str]) -> None:
         ended = frozenset(channels)
@@ -125,6 +124,6 @@ class MemoryInbox(Inbox):
 
     def _withdraw(self, group: str, since: float) -> None:
         with self._layer.lock:
-            registered = self._layer.groups.get(group, {}).get(self.name)
-            if registered is not None and registered <= since and not self.members_to_be(group):
-                self._layer.leave(group, self.name)
+            joined = self._layer.groups.joined(group, self.name)
+            if joined is not None and joined <= since and not self.members_to_be(group):
+                self._layer.groups.leave(group, self.name)

@@ -8,36 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from msgspec import structs
 
 from channel_layers import names, notes, turns
-from channel_layers.base import BaseChannelLayer, Written, outdated
-from channel_layers.dead import UNFINISHED, DeadLetter, count_orphans, sorted_orphans
-from channel_layers.envelope import (
-    GROUP,
-    JOIN,
-    LEAVE,
-    MESSAGE,
-    NOTE,
-    Envelope,
-    Piece,
-    announced,
-    done,
-    next_delivery,
-    note_name,
-    queued_again,
-)
-from channel_layers.exceptions import ChannelFull
+from channel_layers.base import BaseChannelLayer, Written
+from channel_layers.dead import DeadLetter
+from channel_layers.envelope import Envelope, Piece, queued_again
+from channel_layers.memory import dead
 from channel_layers.memory.body import MemoryBody
-from channel_layers.memory.dead import DeadLetters
+from channel_layers.memory.groups import Groups
 from channel_layers.memory.inbox import MemoryInbox
 from channel_layers.memory.queues import Queues
-from channel_layers.memory.slot import MemoryCustody, MemorySlot, Waiter
+from channel_layers.memory.slot import MemoryCustody, MemorySlot
 from channel_layers.memory.turns import Turns
+from channel_layers.memory.waiters import Waiters
+from channel_layers.memory.writer import Writer
 from channel_layers.registry import Announcement, alive
 from channel_layers.slot import Refused
 from channel_layers.turns import Outcome, Step
@@ -67,36 +55,37 @@ class MemoryChannelLayer(BaseChannelLayer):
         self.lock = threading.Lock()
         self.queues = Queues(self._capacities, self.expiry, self.clock, self.losses)
         self.inboxes: dict[str, MemoryInbox] = {}
-        self.groups: dict[str, dict[str, float]] = {}
+        self.groups = Groups()
         self.bodies: dict[str, MemoryBody] = {}
         self.turns = Turns(self.clock)
-        self.waiters: dict[MemorySlot, Waiter] = {}
+        self.waiters = Waiters(self.queues)
         self.slots: set[MemorySlot | MemoryCustody] = set()
-        self._dead = DeadLetters(self.max_dead_letters, self.clock, self.losses)
+        self.dead = dead.DeadLetters(self.max_dead_letters, self.clock, self.losses)
         self._processes: dict[str, Announcement] = {}
+        self._writer = Writer(self)
 
     def write(self, envelopes: Sequence[Envelope]) -> list[Refused]:
         """Write ``envelopes`` in order, waiting for room in a full inbox; return those that were refused."""
         with self.lock:
-            refused, crowded = self._put_all(envelopes)
+            refused, crowded = self._writer.put_all(envelopes)
         self.losses.report()
         if crowded:
-            refused += self._write_crowded(crowded)
+            refused += self._writer.write_patiently(crowded)
         return refused
 
     async def awrite(self, envelopes: Sequence[Envelope]) -> list[Refused]:
         """As :meth:`write`; only a full inbox costs a thread."""
         with self.lock:
-            refused, crowded = self._put_all(envelopes)
+            refused, crowded = self._writer.put_all(envelopes)
         self.losses.report()
         if crowded:
-            refused += await asyncio.to_thread(self._write_crowded, crowded)
+            refused += await asyncio.to_thread(self._writer.write_patiently, crowded)
         return refused
 
     def start_write(self, envelopes: Sequence[Envelope], written: Written) -> None:
         """As :meth:`awrite`; it is over before this returns, unless an inbox is full."""
         with self.lock:
-            refused, crowded = self._put_all(envelopes)
+            refused, crowded = self._writer.put_all(envelopes)
         self.losses.report()
         if crowded:
             super().start_write(crowded, lambda more, error: written(refused + more, error))
@@ -196,10 +185,18 @@ class MemoryChannelLayer(BaseChannelLayer):
                 held.update((e.owner, e.token) for e in self.queues[channel])
         return [envelope for envelope in envelopes if (envelope.owner, envelope.token) not in held]
 
+    async def afind_lost(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
+        """As :meth:`find_lost`."""
+        return self.find_lost(envelopes)
+
     def retract(self, envelope: Envelope) -> bool:
         """Take an event back out of its queue; ``False`` if a worker has it already."""
         with self.lock:
             return self.queues.remove(envelope)
+
+    async def aretract(self, envelope: Envelope) -> bool:
+        """As :meth:`retract`."""
+        return self.retract(envelope)
 
     def announce(self, announcement: Announcement) -> None:
         """Say that a process is alive."""
@@ -232,14 +229,6 @@ class MemoryChannelLayer(BaseChannelLayer):
         """As :meth:`processes`."""
         return self.processes()
 
-    async def afind_lost(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
-        """As :meth:`find_lost`."""
-        return self.find_lost(envelopes)
-
-    async def aretract(self, envelope: Envelope) -> bool:
-        """As :meth:`retract`."""
-        return self.retract(envelope)
-
     def drop_queue(self, channel: str) -> None:
         """Delete a queue that nobody will read."""
         with self.lock:
@@ -257,21 +246,25 @@ class MemoryChannelLayer(BaseChannelLayer):
     def dead_letters(self) -> list[DeadLetter]:
         """Return the messages that were set aside, the oldest first."""
         with self.lock:
-            return self._dead.all()
+            return self.dead.all()
 
     def resend_dead(self, keys: Sequence[str]) -> int:
         """Send dead letters again; return how many there were."""
-        return sum(map(self._resend, keys))
+        return sum(dead.resend(key, self) for key in keys)
 
     def drop_dead(self, keys: Sequence[str]) -> int:
         """Forget dead letters; return how many there were."""
         with self.lock:
-            return self._dead.drop(keys)
+            return self.dead.drop(keys)
+
+    def bury(self, envelope: Envelope, reason: str) -> None:
+        """Set a message aside; under the lock."""
+        self.dead.add(envelope, reason)
 
     def flush(self) -> None:
         """Delete every message, dead letter and group."""
         with self.lock:
-            self._dead.clear()
+            self.dead.clear()
             self.queues.clear()
             self.groups.clear()
             self.turns.clear()
@@ -279,173 +272,3 @@ class MemoryChannelLayer(BaseChannelLayer):
                 inbox.clear()
                 inbox.notes.clear()
         self._receiver.clear()
-
-    def orphan(self, claimed: Sequence[tuple[Envelope, int]]) -> None:
-        """End claims of a slot that has been given up, each with how often its message may be delivered again."""
-        lost, again, buried = sorted_orphans(claimed)
-        with self.lock:
-            for envelope in buried:
-                self.bury(envelope, UNFINISHED)
-            self.queues.put_back([next_delivery(envelope) for envelope in again])
-            self.wake_takers({envelope.target for envelope in again})
-        count_orphans(self.losses, len(lost), len(again), len(buried))
-
-    def _resend(self, key: str) -> bool:
-        with self.lock:
-            envelope = self._dead.get(key)
-            if envelope is None:
-                return False
-            error = self.queues.put(structs.replace(envelope, redelivered=0, attempt=0, time=self.clock()))
-            if error is not None:
-                raise error
-            self._dead.drop([key])
-            self.wake_takers([envelope.target])
-            return True
-
-    # -- under the lock, for the slots and inboxes too -------------------------------------------------------------
-
-    def bury(self, envelope: Envelope, reason: str) -> None:
-        """Set a message aside."""
-        self._dead.add(envelope, reason)
-
-    def _put_all(self, envelopes: Sequence[Envelope]) -> tuple[list[Refused], list[Envelope]]:
-        """Put each envelope where it belongs; return what was refused, and what waits for room in an inbox."""
-        refused: list[Refused] = []
-        crowded: list[Envelope] = []
-        touched: set[str] = set()
-        now = self.clock()
-        for envelope in envelopes:
-            envelope.time = now
-            if envelope.kind == GROUP:
-                self._put_group(envelope, touched)
-            elif "!" not in _addressee(envelope):
-                self._put_normal(envelope, refused, touched)
-            elif _waits_behind(envelope, crowded) or not self._put_inbox(envelope, refused):
-                crowded.append(envelope)
-        if touched:
-            self.wake_takers(touched)
-        return refused, crowded
-
-    def _put_normal(self, envelope: Envelope, refused: list[Refused], touched: set[str]) -> None:
-        if envelope.kind == JOIN:
-            self.groups.setdefault(envelope.target, {})[envelope.owner] = envelope.time
-        elif envelope.kind == LEAVE:
-            self.leave(envelope.target, envelope.owner)
-        elif (error := self.queues.put(envelope)) is None:
-            touched.add(envelope.target)
-        else:
-            self.losses.raised("channel full")
-            refused.append(Refused(envelope, error))
-
-    def _put_inbox(self, envelope: Envelope, refused: list[Refused]) -> bool:
-        """Put an entry into the inbox it leads to; ``False`` if a direct send must wait for room."""
-        inbox = self.inboxes.get(names.inbox_of(_addressee(envelope)) or "")
-        if inbox is None:
-            return True  # that process has ended, and the connection with it
-        if envelope.kind == MESSAGE and len(inbox.entries) >= self.inbox_capacity:
-            return False
-        if envelope.kind == JOIN:
-            self.groups.setdefault(envelope.target, {})[inbox.name] = envelope.time
-        if envelope.session is not None and not self._keep(envelope, inbox, refused):
-            return True
-        inbox.put(envelope if envelope.kind != NOTE else announced(envelope))
-        return True
-
-    def _keep(self, envelope: Envelope, inbox: MemoryInbox, refused: list[Refused]) -> bool:
-        """Keep what comes with an entry; return whether the entry is still of use."""
-        name, session = note_name(envelope), envelope.session
-        if name is None or session is None or inbox.keep(envelope.target, name, session):
-            return True
-        if envelope.kind == NOTE:
-            refused.append(Refused(envelope, outdated(envelope)))
-            return False
-        self.count_outdated(envelope)
-        return True
-
-    def _put_group(self, envelope: Envelope, touched: set[str]) -> None:
-        for name in list(self.groups.get(envelope.target, ())):
-            if name in envelope.without:
-                continue
-            if not name.endswith("!"):
-                self._put_copy(envelope, name, touched)
-            elif (inbox := self.inboxes.get(name)) is None:  # its process has ended
-                self.leave(envelope.target, name)
-            elif len(inbox.entries) >= self.inbox_capacity:
-                inbox.put_gap(envelope.target)
-                self.losses.note("inbox full", f"group {envelope.target!r} was not sent to inbox {name!r}: it is full")
-            else:
-                inbox.put(envelope)
-
-    def _put_copy(self, envelope: Envelope, channel: str, touched: set[str]) -> None:
-        error = self.queues.put(structs.replace(envelope, kind=MESSAGE, target=channel, without=()))
-        if error is None:
-            touched.add(channel)
-        else:
-            self.losses.note("channel full", f"group {envelope.target!r} was not sent to a member: {error}")
-
-    def leave(self, group: str, member: str) -> None:
-        """Take a queue or an inbox out of a group."""
-        members = self.groups.get(group)
-        if members is not None:
-            members.pop(member, None)
-            if not members:
-                del self.groups[group]
-
-    def wake_takers(self, touched: Iterable[str]) -> None:
-        """Wake as many waiting slots as it takes to hold what has come, and no more."""
-        for channel in touched:
-            depth = len(self.queues[channel])
-            for slot, waiter in list(self.waiters.items()) if depth else ():
-                wanted = min(waiter.wants.get(channel, 0), waiter.limit)
-                if wanted:
-                    del self.waiters[slot]
-                    waiter.wakeup.wake()
-                    depth -= wanted
-                if depth <= 0:
-                    break
-
-    # -- outside the lock ------------------------------------------------------------------------------------------
-
-    def _write_crowded(self, envelopes: Sequence[Envelope]) -> list[Refused]:
-        """Send messages for full inboxes one by one, each as soon as there is room."""
-        refused: list[Refused] = []
-        deadline = time.monotonic() + self.send_timeout
-        for envelope in envelopes:
-            error = self._put_patiently(envelope, deadline, refused)
-            if error is not None:
-                self.losses.raised("inbox full")
-                refused.append(Refused(envelope, error))
-                if envelope.token:  # the event it carried the end of has ended all the same
-                    self.write([done(envelope.target, envelope.token, session=envelope.session)])
-        return refused
-
-    def _put_patiently(self, envelope: Envelope, deadline: float, refused: list[Refused]) -> ChannelFull | None:
-        while True:
-            with self.lock:
-                if self._put_inbox(envelope, refused):
-                    return None
-                inbox = self.inboxes[names.inbox_of(envelope.target) or ""]
-                patience = deadline - time.monotonic()
-                if patience <= 0:
-                    return self._inbox_full(inbox)
-            inbox.wait_for_room(patience)
-
-    def _inbox_full(self, inbox: MemoryInbox) -> ChannelFull:
-        age = self.clock() - inbox.entries[0].time
-        return ChannelFull(inbox.name, len(inbox.entries), self.inbox_capacity, age, "inbox_capacity in CONFIG")
-
-
-def _addressee(envelope: Envelope) -> str:
-    """Return the channel whose queue or inbox an entry goes to: a join goes where its member is."""
-    return envelope.owner if envelope.kind in (JOIN, LEAVE) else envelope.target
-
-
-def _waits_behind(envelope: Envelope, crowded: Sequence[Envelope]) -> bool:
-    """Return whether an entry must not pass those that wait for room: a done ends the run that sent them all."""
-    if not crowded:
-        return False
-    return bool(envelope.token) or any(_same_inbox(envelope, earlier) for earlier in crowded)
-
-
-def _same_inbox(one: Envelope, other: Envelope) -> bool:
-    return names.inbox_of(_addressee(one)) == names.inbox_of(_addressee(other))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from channel_layers.envelope import Envelope
+from channel_layers.memory import dead
+from channel_layers.memory.waiters import Waiter
 from channel_layers.memory.wakeup import LoopWakeup, ThreadWakeup
 from channel_layers.slot import Custody, Refused, Slot
 
@@ -13,14 +15,6 @@ if TYPE_CHECKING:
     from channel_layers.memory.layer import MemoryChannelLayer
 
 Wakeup = TypeVar("Wakeup", ThreadWakeup, LoopWakeup)
-
-
-class Waiter(NamedTuple):
-    """What a slot waits for, and how to wake it."""
-
-    wants: Mapping[str, int]
-    limit: int
-    wakeup: ThreadWakeup | LoopWakeup
 
 
 class MemorySlot(Slot):
@@ -80,7 +74,7 @@ class MemorySlot(Slot):
             for envelope in envelopes:
                 self.claimed.remove(envelope)
             layer.queues.put_back(envelopes)
-            layer.wake_takers({envelope.target for envelope in envelopes})
+            layer.waiters.wake({envelope.target for envelope in envelopes})
 
     def hand_over(self, envelopes: Sequence[Envelope], custody: Custody) -> None:
         """Let ``custody`` hold the claims of ``envelopes``."""
@@ -103,7 +97,7 @@ class MemorySlot(Slot):
         with self._layer.lock:
             self._layer.slots.discard(self)
             claimed, self.claimed = self.claimed, []
-        self._layer.orphan([(envelope, self._retries_of(envelope)) for envelope in claimed])
+        dead.give_up([(envelope, self._retries_of(envelope)) for envelope in claimed], self._layer)
 
     def _take_or_wait(
         self, wants: Mapping[str, int], limit: int, timeout: float | None, wakeup: Callable[[], Wakeup]
@@ -124,13 +118,13 @@ class MemorySlot(Slot):
             self._consume_interrupt()
             taken = self._grab(wants, limit)
             # It may have taken another message than the one it was woken for: that one needs another slot.
-            layer.wake_takers(wants)
+            layer.waiters.wake(wants)
             return taken
 
     def _give_up_waiting(self, wants: Mapping[str, int]) -> None:
         with self._layer.lock:
             self._layer.waiters.pop(self, None)
-            self._layer.wake_takers(wants)
+            self._layer.waiters.wake(wants)
 
     def _grab(self, wants: Mapping[str, int], limit: int) -> list[Envelope]:
         taken: list[Envelope] = []
@@ -194,7 +188,7 @@ class MemoryCustody(Custody):
         with self._layer.lock:
             if self._held.pop(id(envelope), None) is not None:
                 self._layer.queues.append(replacement)
-                self._layer.wake_takers([replacement.target])
+                self._layer.waiters.wake([replacement.target])
 
     def bury(self, envelope: Envelope, reason: str) -> None:
         """End a claim and set the message aside."""
@@ -208,7 +202,7 @@ class MemoryCustody(Custody):
         with self._layer.lock:
             self._layer.slots.discard(self)
             held, self._held = list(self._held.values()), {}
-        self._layer.orphan(held)
+        dead.give_up(held, self._layer)
 
     def _end(self, ended: Sequence[Envelope]) -> None:
         with self._layer.lock:

@@ -9,6 +9,7 @@ import logging
 import struct
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from channel_layers.envelope import Envelope
@@ -93,10 +94,14 @@ class RedisCustody(Custody):
         return held, unconfirmed
 
     def _claim(self, elements: Sequence[bytes]) -> Claim:
-        slots = self._layer.keys.slots
+        ending = END.call([self.claims, self._layer.keys.slots], self.name, *elements)
+        return Claim(ending, partial(self._restoring, elements))
+
+    def _restoring(self, elements: Sequence[bytes]) -> list[bytes]:
+        if not elements:
+            return []
         now = struct.pack(">d", self._layer.clock())
-        restore = [pack("RPUSH", self.claims, *elements), pack("HSET", slots, self.name, now)] if elements else []
-        return Claim(END.call([self.claims, slots], self.name, *elements), restore)
+        return [pack("RPUSH", self.claims, *elements), pack("HSET", self._layer.keys.slots, self.name, now)]
 
     def _sending_back(self, envelope: Envelope, replacement: Envelope) -> Exchange[None]:
         held = self._held.get(id(envelope))

@@ -11,6 +11,10 @@ import msgspec
 from channel_layers.envelope import EVENT, Envelope
 
 _HEAD: Final = struct.Struct(">cd")
+_HEAD_SIZE: Final = _HEAD.size
+_EVENT: Final = b"e"
+_REQUEST: Final = b"r"
+_MESSAGE: Final = b"m"
 _KEPT: Final = ord("k")
 _KEPT_HEAD: Final = struct.Struct(">cdBBd")
 """Of a message that is delivered again: a letter, the time, how often it was and how often it may be, when it was first
@@ -38,18 +42,20 @@ def queue_element(envelope: Envelope) -> bytes:
 
 def queue_elements(envelopes: Sequence[Envelope], now: float, run: str) -> list[bytes]:
     """Return the elements of ``envelopes``, which are written at ``now`` in the layer's run ``run``."""
-    heads, encode = {letter: _HEAD.pack(letter, now) for letter in (b"e", b"m", b"r")}, _encoder.encode
+    event, request, message = (_HEAD.pack(letter, now) for letter in (_EVENT, _REQUEST, _MESSAGE))
+    encode = _encoder.encode
     elements = []
     for envelope in envelopes:
         envelope.time = now
         if envelope.owner:
             envelope.run = run
-        elements.append(heads[_letter(envelope)] + encode(envelope))
+        head = event if envelope.kind == EVENT else request if envelope.owner else message
+        elements.append(head + encode(envelope))
     return elements
 
 
 def _letter(envelope: Envelope) -> bytes:
-    return b"e" if envelope.kind == EVENT else b"r" if envelope.owner else b"m"
+    return _EVENT if envelope.kind == EVENT else _REQUEST if envelope.owner else _MESSAGE
 
 
 def replacement_of(element: bytes, envelope: Envelope, now: float) -> bytes:
@@ -70,7 +76,7 @@ def read_element(element: bytes) -> Envelope:
     """Return the envelope in a queue's element, with the time it was queued; raise :data:`UNREADABLE`."""
     if element[0] == _KEPT:
         return _read_kept(element)
-    envelope = _decoder.decode(memoryview(element)[_HEAD.size :])
+    envelope = _decoder.decode(element[_HEAD_SIZE:])
     if envelope.kind != EVENT:
         _, envelope.time = _HEAD.unpack_from(element)
     return envelope

@@ -228,6 +228,8 @@ class LoopConnection:
                     self._hand_over(reply)
                 if self.flushed is not None and link.was_flushed():
                     self.flushed()
+                if not link.is_ready():
+                    return
         except WOULD_BLOCK:
             return
         except OSError as error:

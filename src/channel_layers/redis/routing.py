@@ -19,6 +19,8 @@ GROUPED: Final = "g"
 DIRECT: Final = "m"
 NOTED: Final = "o"
 
+ASKING: Final = frozenset((GROUP, JOIN, LEAVE))
+"""Kinds of envelopes that may have a :func:`question`."""
 MAX_PARCEL_SIZE: Final = 64 * 1024
 """Bytes of content that travel as one entry; a longer message is one of its own."""
 
@@ -44,15 +46,19 @@ class Parcel:
     def adds(self, envelope: Envelope, letter: str, group: str) -> bool:
         """Add ``envelope`` if it may share the fate of those that are here; return whether it was added."""
         size = self.size + len(envelope.content)
-        if group != self.group or size > MAX_PARCEL_SIZE or (group and not letter == self.letter == GROUPED):
-            return False
-        if letter == NOTED or self.letter == NOTED:
+        if size > MAX_PARCEL_SIZE or not (letter == self.letter == DIRECT or self._suits(letter, group)):
             return False
         if letter == DIRECT:
             self.letter = DIRECT
         self.envelopes.append(envelope)
         self.size = size
         return True
+
+    def _suits(self, letter: str, group: str) -> bool:
+        """Return whether an envelope with ``letter``, of ``group``, fares as those here do."""
+        if group or self.group:
+            return group == self.group and letter == self.letter == GROUPED
+        return NOTED not in (letter, self.letter)
 
 
 class Batches:

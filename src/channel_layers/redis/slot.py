@@ -16,7 +16,8 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from channel_layers.dead import count_orphans
 from channel_layers.envelope import Envelope
@@ -36,6 +37,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("channel_layers")
 
+Wants: TypeAlias = tuple[tuple[str, int], ...]
+"""Channels, and how many messages of each."""
+
+MAX_SCRIPTS: Final = 64
+"""Commands that a slot keeps for the next time: making one takes as long as running some consumers, and a slot wants
+the same again and again."""
 WAKE_LIFETIME: Final = 60
 """Seconds after which a token is deleted that found nobody waiting."""
 
@@ -49,8 +56,10 @@ class RedisSlot(Slot):
         self._retries = retries
         self._claimed: list[tuple[Envelope, bytes]] = []
         self._ended: list[tuple[Envelope, bytes]] = []  # by the last settle
-        self._unconfirmed: set[bytes] = set()  # were settled, and the server may still hold them
+        self._unconfirmed: list[tuple[Envelope, bytes]] = []  # were settled, and the server may still hold them
+        self._found_nothing = False  # when it looked last
         self._rotation = 0
+        self._scripts: dict[tuple[Wants, int, int, int], tuple[list[str], bytes]] = {}
         self._interrupted = threading.Event()
         self._waiting = False
         self._connection: Connection | None = None
@@ -126,7 +135,9 @@ class RedisSlot(Slot):
         deadline = None if timeout is None else time.monotonic() + timeout
         self._waiting = True  # before the interrupt is looked at, so that one of both sides sees the other
         try:
-            taken = yield from self._look(wants, limit, deadline, waiting=False)
+            # Where the last look found nothing, the bells tell of what has come since.
+            waiting = self._found_nothing and self._goes_on(deadline)
+            taken = yield from self._look(wants, limit, deadline, waiting=waiting)
             while not taken and self._goes_on(deadline):
                 taken = yield from self._look(wants, limit, deadline, waiting=True)
         finally:
@@ -140,6 +151,7 @@ class RedisSlot(Slot):
     ) -> Exchange[list[Envelope]]:
         """Return what could be claimed, after waiting for the bells or at once."""
         channels, script = self._script(wants, limit)
+        self._found_nothing = False
         at_once = not waiting or self._unconfirmed
         request = Request([script]) if at_once else self._wait(channels, script, deadline)
         try:
@@ -153,20 +165,26 @@ class RedisSlot(Slot):
         return (yield from self._claim(channels, reply))
 
     def _script(self, wants: Mapping[str, int], limit: int) -> tuple[list[str], bytes]:
-        keys = self._layer.keys
-        channels = self._rotated(wants)
-        pairs = [key for channel in channels for key in (keys.queue(channel), keys.bell(channel))]
+        """Return the channels in the order they are served in this time, and the command that takes from them."""
+        self._rotation += 1
         known = 0 if self._unconfirmed else len(self._claimed)
-        arguments: list[Argument] = [
-            self._name,
-            known,
-            limit,
-            self._layer.expiry,
-            *(wants[channel] for channel in channels),
-        ]
+        wanted = tuple([want for want in wants.items() if want[1] > 0])
+        key = (wanted, limit, known, self._rotation % max(len(wanted), 1))
+        found = self._scripts.get(key)
+        if found is None:
+            if len(self._scripts) >= MAX_SCRIPTS:
+                self._scripts.clear()
+            found = self._scripts[key] = self._new_script(*key)
+        return found
+
+    def _new_script(self, wants: Wants, limit: int, known: int, first: int) -> tuple[list[str], bytes]:
+        keys = self._layer.keys
+        wanted = dict(wants[first:] + wants[:first])
+        pairs = [key for channel in wanted for key in (keys.queue(channel), keys.bell(channel))]
+        arguments: list[Argument] = [self._name, known, limit, self._layer.expiry, *wanted.values()]
         if self._retries:
-            arguments += (self._retries.get(channel, -1) for channel in channels)
-        return channels, TAKE.call([self._claims(), keys.slots, *pairs], *arguments)
+            arguments += (self._retries.get(channel, -1) for channel in wanted)
+        return list(wanted), TAKE.call([self._claims(), keys.slots, *pairs], *arguments)
 
     def _wait(self, channels: Sequence[str], script: bytes, deadline: float | None) -> Request:
         left = None if deadline is None else max(deadline - time.monotonic(), 0.001)
@@ -185,9 +203,10 @@ class RedisSlot(Slot):
         except entries.UNREADABLE:
             elements = yield from dead.readable(elements, self._claims(), self._name, self._layer)
             taken = list(map(entries.read_element, elements))
+        self._found_nothing = not taken
         self._claimed += zip(taken, elements, strict=True)
         run = self._run()
-        if all(envelope.run == run or not envelope.run for envelope in taken):
+        if {envelope.run for envelope in taken} <= {run, ""}:
             return taken
         fresh = [envelope for envelope in taken if envelope.run in (run, "")]
         text = "events of an earlier run of the layer were not run: they may have been handled before it failed over"
@@ -199,7 +218,8 @@ class RedisSlot(Slot):
 
     def _confirm(self, elements: list[bytes]) -> Exchange[list[bytes]]:
         """End what was settled without an answer and is still claimed; return the rest of what is."""
-        old = sum(element in self._unconfirmed for element in elements)
+        settled = {element for _, element in self._unconfirmed}
+        old = sum(element in settled for element in elements)
         if old:  # they stand before all that was claimed since
             yield Request([self._release(old)])
         self._unconfirmed.clear()
@@ -211,12 +231,6 @@ class RedisSlot(Slot):
 
     def _goes_on(self, deadline: float | None) -> bool:
         return not self._interrupted.is_set() and (deadline is None or time.monotonic() < deadline)
-
-    def _rotated(self, wants: Mapping[str, int]) -> list[str]:
-        self._rotation += 1
-        channels = [channel for channel, n in wants.items() if n > 0]
-        first = self._rotation % len(channels) if channels else 0
-        return channels[first:] + channels[:first]
 
     # -- ending claims ---------------------------------------------------------------------------------------------
 
@@ -232,10 +246,9 @@ class RedisSlot(Slot):
         return refused, (yield from self._claim(channels, claim.taken))
 
     def _ending(self) -> Claim:
-        claim = Claim(self._release(len(self._claimed)), self._restore())
         self._ended, self._claimed = self._claimed, []
-        self._unconfirmed.update(element for _, element in self._ended)
-        return claim
+        self._unconfirmed += self._ended
+        return Claim(self._release(len(self._ended)), partial(self._restoring, self._ended))
 
     def _written(self, envelopes: Sequence[Envelope], claim: Claim) -> Exchange[list[Refused]]:
         try:
@@ -243,7 +256,7 @@ class RedisSlot(Slot):
         except LayerUnavailable as error:
             if not may_have_arrived(error):
                 self._claimed = self._ended
-                self._unconfirmed.difference_update(element for _, element in self._ended)
+                del self._unconfirmed[len(self._unconfirmed) - len(self._ended) :]
             raise
         self._unconfirmed.clear()
         return refused
@@ -280,10 +293,10 @@ class RedisSlot(Slot):
     def _release(self, known: int) -> bytes:
         return RELEASE.call([self._claims(), self._layer.keys.slots], self._name, known)
 
-    def _restore(self) -> list[bytes]:
-        if not self._claimed:
+    def _restoring(self, claimed: Sequence[tuple[Envelope, bytes]]) -> list[bytes]:
+        if not claimed:
             return []
-        elements = [element for _, element in reversed(self._claimed)]
+        elements = [element for _, element in reversed(claimed)]
         now = struct.pack(">d", self._layer.clock())
         return [pack("LPUSH", self._claims(), *elements), pack("HSET", self._layer.keys.slots, self._name, now)]
 

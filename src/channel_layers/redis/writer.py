@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -46,7 +46,7 @@ class Claim:
     """
 
     release: bytes
-    restore: Sequence[bytes]
+    restore: Callable[[], Sequence[bytes]]
     take: bytes | None = None
     taken: Any = None
 
@@ -105,7 +105,8 @@ class Writer:
 
     def _answers(self, envelopes: Sequence[Envelope]) -> Exchange[dict[int, Any]]:
         """Ask what has to be known first; return the answers by ``id()`` of the envelope."""
-        asked = [(id(envelope), routing.question(envelope, self._keys)) for envelope in envelopes]
+        asking = [envelope for envelope in envelopes if envelope.kind in routing.ASKING]
+        asked = [(id(envelope), routing.question(envelope, self._keys)) for envelope in asking]
         questions = {number: command for number, command in asked if command is not None}
         if not questions:
             return {}
@@ -226,8 +227,8 @@ class Writer:
     def _wait_for_room(self, sent: Sent, claim: Claim | None = None) -> Exchange[None]:
         """Send what is crowded one by one, each as soon as there is room, and refuse what finds none in time."""
         deadline = time.monotonic() + self._layer.send_timeout
-        if claim is not None and claim.restore:
-            yield Request(claim.restore)
+        if claim is not None and (commands := claim.restore()):
+            yield Request(commands)
         crowded, sent.crowded[:] = sent.crowded[:], []
         for inbox, parcel in crowded:
             error = yield from self._send_patiently(inbox, parcel, sent, deadline)

@@ -15,8 +15,8 @@ from channels import auth, sessions
 from channels.binding.fields import FieldList
 from channels.binding.registry import bindings
 from channels.channel import Content, Group
+from channels.consumers import name_of
 from channels.message import Message
-from channels.routing import name_of
 
 CREATE: Final = "create"
 UPDATE: Final = "update"

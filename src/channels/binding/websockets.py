@@ -13,9 +13,10 @@ from django.db.models import Model
 
 from channels.binding.base import Binding
 from channels.channel import Content
+from channels.consumers import name_of
 from channels.generic.websockets import WebsocketMultiplexer
 from channels.message import Message
-from channels.routing import RECEIVE, name_of
+from channels.routing import RECEIVE
 
 __all__ = ["WebsocketBinding", "WebsocketBindingWithMembers"]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from channels.channel import Channel, Group
+from channels.channel import Group
 from channels.generic.base import AsyncConsumer
 from channels.generic.hooks import JsonCodec, WebsocketHooks, closing, reply, reply_channel_of
 from channels.generic.streams import StreamHooks, Streams
@@ -104,10 +104,6 @@ class AsyncJsonWebsocketConsumer(JsonCodec, AsyncWebsocketConsumer):
 
 class AsyncWebsocketMultiplexer(Streams):
     """As :class:`~channels.generic.websockets.WebsocketMultiplexer`."""
-
-    def __init__(self, stream: str, reply_channel: Channel) -> None:
-        self.stream = stream
-        self.reply_channel = reply_channel
 
     async def send(self, payload: Any) -> None:
         """Send ``payload`` on this stream."""

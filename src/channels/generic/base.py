@@ -9,9 +9,10 @@ from typing import Any, ClassVar, Self
 
 from channel_layers.suggestions import did_you_mean
 from channels import auth, sessions
+from channels.consumers import name_of
 from channels.message import Message
 from channels.patterns import Filter
-from channels.routing import RouteClass, name_of
+from channels.routing import RouteClass
 
 Handler = Callable[..., Any]
 Decorators = tuple[Callable[[Handler], Handler], ...]

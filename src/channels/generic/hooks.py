@@ -12,10 +12,11 @@ from django.utils.functional import cached_property
 from channel_layers.names import several
 from channels import auth, sessions
 from channels.channel import Channel, Content, Group
+from channels.consumers import name_of
 from channels.exceptions import SendNotAvailableOnDemultiplexer
 from channels.generic.base import ConsumerClass, Decorators
 from channels.message import Message
-from channels.routing import CONNECT, DISCONNECT, RECEIVE, name_of
+from channels.routing import CONNECT, DISCONNECT, RECEIVE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

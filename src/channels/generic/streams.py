@@ -7,10 +7,10 @@ from typing import Any, ClassVar, NoReturn
 
 from channel_layers.suggestions import did_you_mean
 from channels.channel import Channel, Content
+from channels.consumers import Consumer, is_async, name_of
 from channels.exceptions import SendNotAvailableOnDemultiplexer
 from channels.generic.hooks import MULTIPLEXER, JsonCodec, WebsocketHooks, reply, reply_channel_of
 from channels.message import Message
-from channels.routing import Consumer, is_async, name_of
 
 STREAM, PAYLOAD = "stream", "payload"
 
@@ -18,8 +18,9 @@ STREAM, PAYLOAD = "stream", "payload"
 class Streams:
     """The frames of a multiplexer."""
 
-    stream: str
-    reply_channel: Channel
+    def __init__(self, stream: str, reply_channel: Channel) -> None:
+        self.stream = stream
+        self.reply_channel = reply_channel
 
     @classmethod
     def encode_json(cls, content: Any) -> str:

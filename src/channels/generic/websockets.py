@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from channels.channel import Channel, Group
+from channels.channel import Group
 from channels.generic.base import BaseConsumer
 from channels.generic.hooks import JsonCodec, WebsocketHooks, closing, reply, reply_channel_of
 from channels.generic.streams import StreamHooks, Streams
@@ -110,10 +110,6 @@ class WebsocketMultiplexer(Streams):
     ``stream`` is its name, ``reply_channel`` that of the socket. A message is a JSON object with the keys ``stream``
     and ``payload``.
     """
-
-    def __init__(self, stream: str, reply_channel: Channel) -> None:
-        self.stream = stream
-        self.reply_channel = reply_channel
 
     def send(self, payload: Any) -> None:
         """Send ``payload`` on this stream."""

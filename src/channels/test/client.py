@@ -11,9 +11,9 @@ from channel_layers.envelope import Done, Envelope
 from channel_layers.messages import HTTP_KIND, WEBSOCKET_KIND
 from channel_layers.suggestions import did_you_mean
 from channels.channel import Group
+from channels.consumers import Consumer
 from channels.layers import DEFAULT_CHANNEL_LAYER
 from channels.message import Message
-from channels.routing import Consumer
 from channels.test.lane import Lane
 from channels.test.run import NoConsumer
 from channels.test.stage import StagedLayer, staged

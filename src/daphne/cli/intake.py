@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import Final
 
 from daphne.access_format import FORMATS
+from daphne.cli.arguments import add_several, argument
 from daphne.config import Config, text_of
-from daphne.endpoints import Endpoint, EndpointError, Tcp, parse_endpoint
+from daphne.endpoints import Endpoint, Tcp, parse_endpoint
 from daphne.forwarded import READABLE, THIS_MACHINE
 
 logger = logging.getLogger("daphne.cli")
@@ -20,43 +21,14 @@ DEFAULT: Final = argparse.SUPPRESS
 def add_intake(parser: argparse.ArgumentParser) -> None:
     """Add the options; what is not given of the configuration is not in the parser's result."""
     group = parser.add_argument_group("requests")
-    group.add_argument(
-        "--trusted-proxy",
-        dest="trusted_proxies",
-        action="append",
-        default=DEFAULT,
-        metavar="ADDRESS",
-        help=text_of("trusted_proxies") + " May be given several times.",
-    )
-    group.add_argument(
-        "--forwarded-header",
-        dest="forwarded_headers",
-        action="append",
-        default=DEFAULT,
-        metavar="NAME",
-        help=f"{text_of('forwarded_headers')} Of {', '.join(READABLE)}; may be given several times.",
-    )
-    group.add_argument(
-        "--proxy-headers", action="store_true", help="trust proxies on this machine, where no others are named"
-    )
+    _add_proxies(group)
     group.add_argument(
         "--no-request-ids", dest="request_ids", action="store_false", default=DEFAULT, help="give requests no names"
     )
     group.add_argument(
         "--access-log-format", choices=FORMATS, default=DEFAULT, help=text_of("access_log_format") + " (text)"
     )
-    group.add_argument(
-        "--no-probes", dest="probes", action="store_false", default=DEFAULT, help="answer no probes where requests come"
-    )
-    group.add_argument(
-        "--probe-endpoint",
-        dest="probe_endpoints",
-        action="append",
-        default=[],
-        type=_endpoint,
-        metavar="STRING",
-        help="where to answer probes instead: tcp:PORT:interface=HOST, or unix:PATH",
-    )
+    _add_probes(group)
 
 
 def completed(config: Config, options: argparse.Namespace) -> Config:
@@ -69,11 +41,32 @@ def completed(config: Config, options: argparse.Namespace) -> Config:
     return config
 
 
-def _endpoint(text: str) -> Endpoint:
-    try:
-        endpoint = parse_endpoint(text)
-    except EndpointError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+def _add_proxies(group: argparse._ArgumentGroup) -> None:
+    add_several(group, "trusted_proxy", "trusted_proxies", "ADDRESS", more=" May be given several times.")
+    readable = f" Of {', '.join(READABLE)}; may be given several times."
+    add_several(group, "forwarded_header", "forwarded_headers", "NAME", more=readable)
+    group.add_argument(
+        "--proxy-headers", action="store_true", help="trust proxies on this machine, where no others are named"
+    )
+
+
+def _add_probes(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--no-probes", dest="probes", action="store_false", default=DEFAULT, help="answer no probes where requests come"
+    )
+    group.add_argument(
+        "--probe-endpoint",
+        dest="probe_endpoints",
+        action="append",
+        default=[],
+        type=argument(_endpoint_without_tls),
+        metavar="STRING",
+        help="where to answer probes instead: tcp:PORT:interface=HOST, or unix:PATH",
+    )
+
+
+def _endpoint_without_tls(text: str) -> Endpoint:
+    endpoint = parse_endpoint(text)
     if isinstance(endpoint, Tcp) and endpoint.certificate:
-        raise argparse.ArgumentTypeError(f"probes are asked without TLS, by tcp: or unix:, not {text!r}")
+        raise ValueError(f"probes are asked without TLS, by tcp: or unix:, not {text!r}")
     return endpoint

@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 import pytest
 
 from channels import include, route_class
+from channels.consumers import is_async, name_of
 from channels.generic import AsyncConsumer, BaseConsumer
 from channels.message import Message
-from channels.routing import Router, is_async, name_of
+from channels.routing import Router
 from tests.channels.connection import Connection
 
 

@@ -41,7 +41,7 @@ from channels.staticfiles import WHITENOISE, StaticFilesConsumer
 from channels.worker import Worker
 from daphne.access import CLOSE, Access
 from daphne.access_format import as_text
-from daphne.config import LIMITS, Config, text_of
+from daphne.config import LIMITS, Config, option_of, spelling
 from daphne.server import Server, new_event_loop
 
 if TYPE_CHECKING:
@@ -85,19 +85,7 @@ class Command(Base):
         parser.add_argument(
             "--noasgi", action="store_false", dest="use_asgi", help="Use Django's own server: WSGI, no WebSockets."
         )
-        parser.add_argument(
-            "--http_timeout",
-            "--http-timeout",
-            type=float,
-            help=f"Seconds a response may take to begin ({HTTP_TIMEOUT}).",
-        )
-        parser.add_argument(
-            "--websocket_handshake_timeout",
-            "--handshake-timeout",
-            type=float,
-            dest="handshake_timeout",
-            help="Seconds a connect consumer may take to decide.",
-        )
+        _add_timeouts(parser)
         _add_limits(parser)
         if apps.is_installed(WHITENOISE):
             parser.set_defaults(use_static_handler=False)
@@ -165,18 +153,29 @@ class Command(Base):
         return StaticFilesConsumer if serves_static else ViewConsumer
 
 
+def _add_timeouts(parser: CommandParser) -> None:
+    """Add the limits that have an option of their own, spelt as in 1.x."""
+    parser.add_argument(
+        "--http_timeout",
+        "--http-timeout",
+        type=float,
+        help=f"Seconds a response may take to begin ({HTTP_TIMEOUT}).",
+    )
+    parser.add_argument(
+        "--websocket_handshake_timeout",
+        "--handshake-timeout",
+        type=float,
+        dest="handshake_timeout",
+        help="Seconds a connect consumer may take to decide.",
+    )
+
+
 def _add_limits(parser: CommandParser) -> None:
     """Add an option for each limit of the server that has none of its own above."""
     group = parser.add_argument_group("limits", "Sizes are bytes, times are seconds. The same as for daphne.")
     for field in LIMITS:
         if field.name not in OWN_OPTIONS:
-            group.add_argument(
-                "--" + field.name.replace("_", "-"),
-                type=type(field.default),
-                dest=field.name,
-                metavar="SECONDS" if type(field.default) is float else "NUMBER",
-                help=f"{text_of(field.name)} ({field.default})".replace("%", "%%"),
-            )
+            group.add_argument(spelling(field.name), **option_of(field))
 
 
 def concerns_workers(file_path: str | os.PathLike[str], **kwargs: object) -> bool:

@@ -1,0 +1,84 @@
+"""What a slot of the Redis layer says to the server, and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from channel_layers.redis import RedisChannelLayer
+from channel_layers.redis.connection import Connection
+from channel_layers.redis.exchange import Request
+from channel_layers.redis.protocol import Replies
+from channel_layers.redis.slot import MAX_SCRIPTS, RedisSlot
+
+PATIENCE = 10.0
+
+
+@pytest.fixture
+def slot(layer: RedisChannelLayer) -> Iterator[RedisSlot]:
+    """A slot that has found nothing."""
+    with layer.open_slot() as slot:
+        assert slot.take({"a": 1}, 1, timeout=0) == []
+        yield slot
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[list[bytes]]:
+    """The first words of the commands of each request that blocks."""
+    requests: list[list[bytes]] = []
+    ask = Connection.ask
+
+    def spy(self: Connection, request: Request, patience: float | None = None) -> Replies:
+        requests.append([bytes(command).split(b"\r\n")[2] for command in request.said_in("")])
+        return ask(self, request, patience)
+
+    monkeypatch.setattr(Connection, "ask", spy)
+    return requests
+
+
+def test_a_slot_that_found_nothing_waits_at_once(layer: RedisChannelLayer, slot: RedisSlot, said: list[object]) -> None:
+    """It need not look again before it waits: what has come since has rung a bell."""
+    layer.send("a", {"n": 1})
+    said.clear()
+    (taken,) = slot.take({"a": 1}, 1, PATIENCE)
+    assert said == [[b"BLPOP", b"EVALSHA"]]
+    assert slot.settle_and_take([], {"a": 1}, 1) == ([], [])
+    said.clear()
+    assert slot.take({"a": 1}, 1, timeout=0.01) == []
+    assert said == [[b"BLPOP", b"EVALSHA"]]
+    assert taken.target == "a"
+
+
+def test_a_slot_that_found_something_looks_again(layer: RedisChannelLayer, slot: RedisSlot, said: list[object]) -> None:
+    """There may be more, of which no bell tells."""
+    for n in range(2):
+        layer.send("a", {"n": n})
+    assert len(slot.take({"a": 1}, 1, PATIENCE)) == 1
+    said.clear()
+    assert len(slot.take({"a": 1}, 1, PATIENCE)) == 1
+    assert said == [[b"EVALSHA"]]
+
+
+def test_a_take_without_patience_does_not_wait(slot: RedisSlot, said: list[object]) -> None:
+    """Not even a moment, though nothing was there before."""
+    said.clear()
+    assert slot.take({"a": 1}, 1, timeout=0) == []
+    assert said == [[b"EVALSHA"]]
+
+
+def test_each_channel_is_served_first_in_its_turn(layer: RedisChannelLayer, slot: RedisSlot) -> None:
+    """Also with commands that are kept for the next time; what is wanted in no number is not asked for."""
+    channels = ["a", "b", "c"]
+    for channel in channels * 4:
+        layer.send(channel, {})
+    wants = {"a": 1, "nothing": 0, "b": 1, "c": 1}
+    first = [slot.take(wants, 1, PATIENCE)[0].target for _ in range(6)]
+    assert {channel: first.count(channel) for channel in channels} == {"a": 2, "b": 2, "c": 2}
+
+
+def test_only_so_many_commands_are_kept(slot: RedisSlot) -> None:
+    """Wants change as consumers are quick or slow, and a slot lives for months."""
+    for n in range(2 * MAX_SCRIPTS + 1):
+        assert slot.take({"a": n + 1}, n + 1, timeout=0) == []
+    assert 0 < len(slot._scripts) <= MAX_SCRIPTS
