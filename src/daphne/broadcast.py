@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fnmatch import translate
 from typing import Any, Final
 
@@ -17,6 +17,8 @@ DROP_OLDEST: Final = "drop-oldest"
 COALESCE: Final = "coalesce"
 """Of what waits for a slow client, only the newest message of the group is kept."""
 POLICIES: Final = (CLOSE, DROP_OLDEST, COALESCE)
+MAX_SHARE_SIZE: Final = 16 * 1024
+"""Bytes of frames that are written as one: what is longer costs more to copy than a write, and can be dropped later."""
 
 
 def data_frame(content: dict[str, Any], deflater: Deflater | None = None) -> bytes | None:
@@ -48,6 +50,32 @@ class Broadcast:
         if bits not in self._deflated:
             self._deflated[bits] = data_frame(self.content, deflater)
         return self._deflated[bits]
+
+
+class Share:
+    """Messages to groups that one member gets one after another; ``broadcasts`` has them in order."""
+
+    __slots__ = ("_frames", "broadcasts")
+
+    def __init__(self, broadcasts: Sequence[Broadcast]) -> None:
+        self.broadcasts = broadcasts
+        self._frames: dict[int, bytes] = {}
+
+    def frames(self, deflater: Deflater | None) -> bytes:
+        """Return all frames in one piece, made once for all members with this deflater.
+
+        Nothing is returned if they have to be written one by one: one of them closes or has no data, or they are long.
+        """
+        bits = 0 if deflater is None else deflater.window_bits
+        if bits not in self._frames:
+            self._frames[bits] = self._joined(deflater)
+        return self._frames[bits]
+
+    def _joined(self, deflater: Deflater | None) -> bytes:
+        frames = [each.frame if deflater is None else each.deflated(deflater) for each in self.broadcasts]
+        found = [frame for frame in frames if frame is not None]
+        is_plain = len(found) == len(frames) and not any(each.content.get("close") for each in self.broadcasts)
+        return b"".join(found) if is_plain and sum(map(len, found)) <= MAX_SHARE_SIZE else b""
 
 
 class WritePolicies:

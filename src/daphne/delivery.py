@@ -2,7 +2,8 @@
 
 A message to ten thousand members is one frame written ten thousand times. It is written in slices of about a
 millisecond, so that everybody else is served between them; and whatever else comes for a member that still waits
-writes that member's share first, so order is kept.
+writes that member's share first, so order is kept. Messages that came meanwhile are written with it: what a member
+has not got yet leaves in one write, since a write costs more than what it writes.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from channel_layers import codec
@@ -21,8 +22,9 @@ from channel_layers.inbox import Inbox
 from channel_layers.losses import Losses
 from channel_layers.messages import WEBSOCKET_KIND, check_reply_of_kind
 from channel_layers.names import inbox_kind
-from daphne.broadcast import Broadcast, WritePolicies, data_frame
+from daphne.broadcast import Broadcast, Share, WritePolicies, data_frame
 from daphne.connection import LaneConnection
+from daphne.websocket import WebSocketConnection
 
 logger = logging.getLogger("daphne.delivery")
 
@@ -53,13 +55,13 @@ class Connection(Protocol):
 
 
 class FanOut:
-    """A group message and the members that have not got it yet."""
+    """A group message and the members that have not got it yet, each with the message again."""
 
     __slots__ = ("broadcast", "waiting")
 
     def __init__(self, broadcast: Broadcast, channels: Sequence[str]) -> None:
         self.broadcast = broadcast
-        self.waiting = dict.fromkeys(channels)
+        self.waiting = dict.fromkeys(channels, broadcast)
 
 
 class Delivery:
@@ -72,6 +74,8 @@ class Delivery:
         self._losses = losses
         self._policies = policies or WritePolicies()
         self._fanouts: deque[FanOut] = deque()
+        self._is_writing = False  # the next slice is on its way
+        self._shares: dict[tuple[Broadcast, ...], Share] = {}  # of the fan-outs under way
         self._loop = asyncio.get_running_loop()
 
     async def run(self, inbox: Inbox) -> None:
@@ -80,13 +84,25 @@ class Delivery:
         while True:
             for number, (channels, envelope) in enumerate(await inbox.areceive(), 1):
                 if not number % TURN:
+                    self._begin_writing()
                     await asyncio.sleep(0)
-                while envelope.kind == GROUP and len(self._fanouts) >= MAX_FANOUTS:  # noqa: ASYNC110 - a slice a turn
-                    await asyncio.sleep(0)
+                if envelope.kind == GROUP and len(self._fanouts) >= MAX_FANOUTS:
+                    await self._await_room()
                 try:
                     self._deliver(kind, channels, envelope)
                 except Exception:  # one message must not end the delivery of all others
                     logger.exception("a message from %s could not be delivered", envelope.route or "outside a consumer")
+            self._begin_writing()
+
+    async def _await_room(self) -> None:
+        self._begin_writing()
+        while len(self._fanouts) >= MAX_FANOUTS:  # noqa: ASYNC110 - a slice a turn
+            await asyncio.sleep(0)
+
+    def _begin_writing(self) -> None:
+        """Write the first slice of what one read has brought, unless slices follow each other already."""
+        if not self._is_writing and self._fanouts:
+            self._write_slice()
 
     def _deliver(self, kind: str, channels: Sequence[str], envelope: Envelope) -> None:
         if envelope.kind == GROUP:
@@ -120,8 +136,6 @@ class Delivery:
         broadcast = Broadcast(envelope.target, content, frame, self._policies.of(envelope.target))
         if self._fanouts or len(channels) > STRIDE:
             self._fanouts.append(FanOut(broadcast, channels))
-            if len(self._fanouts) == 1:
-                self._write_slice()
         else:
             for channel in channels:
                 self._write(channel, broadcast)
@@ -139,21 +153,39 @@ class Delivery:
     def _write_slice(self) -> None:
         deadline = time.perf_counter() + SLICE
         while self._fanouts:
-            fanout = self._fanouts[0]
+            fanout, *later = self._fanouts
             while fanout.waiting:
                 for _ in range(min(STRIDE, len(fanout.waiting))):
-                    self._write(fanout.waiting.popitem()[0], fanout.broadcast)
+                    channel, broadcast = fanout.waiting.popitem()
+                    if later:
+                        self._write_share(channel, [broadcast, *_taken(channel, later)])
+                    else:
+                        self._write(channel, broadcast)
                 if time.perf_counter() > deadline:
+                    self._is_writing = True
                     self._loop.call_soon(self._write_slice)
                     return
             self._fanouts.popleft()
+            self._shares.clear()
+        self._is_writing = False
 
     def _catch_up(self, channel: str) -> None:
-        """Write the share of one member of every fan-out it still waits for."""
-        for fanout in self._fanouts:
-            if channel in fanout.waiting:
-                del fanout.waiting[channel]
-                self._write(channel, fanout.broadcast)
+        """Write to one member what it still waits for."""
+        self._write_share(channel, _taken(channel, self._fanouts))
+
+    def _write_share(self, channel: str, broadcasts: Sequence[Broadcast]) -> None:
+        if len(broadcasts) < 2 or not self._is_written_at_once(channel, tuple(broadcasts)):
+            for broadcast in broadcasts:
+                self._write(channel, broadcast)
+
+    def _is_written_at_once(self, channel: str, broadcasts: tuple[Broadcast, ...]) -> bool:
+        connection = self._connections.get(channel)
+        if not isinstance(connection, WebSocketConnection):
+            return False
+        share = self._shares.get(broadcasts)
+        if share is None:
+            share = self._shares[broadcasts] = Share(broadcasts)
+        return connection.deliver_share(share)
 
     def _write(self, channel: str, broadcast: Broadcast) -> None:
         connection = self._connections.get(channel)
@@ -170,3 +202,8 @@ class Delivery:
             connection = self._connections.get(channel)
             if connection is not None:
                 connection.close(1012, "messages were lost", f"server (messages of group {group!r} were lost)")
+
+
+def _taken(channel: str, fanouts: Iterable[FanOut]) -> list[Broadcast]:
+    """Take what ``fanouts`` have for one member out of them."""
+    return [broadcast for fanout in fanouts if (broadcast := fanout.waiting.pop(channel, None)) is not None]

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from daphne.access import CLOSE, Access
-from daphne.broadcast import Broadcast, data_frame
+from daphne.broadcast import Broadcast, Share, data_frame
 from daphne.compression import Agreement
 from daphne.frames import Close, Event, Fail, FrameParser, Ping, Pong, close_frame, ping_frame, pong_frame
 from daphne.lane import RECEIVE, Lane
@@ -266,6 +266,15 @@ class WebSocketConnection(WritingConnection):
         if close:
             by = "consumer" if broadcast is None else "group message"
             self.close(1000 if close is True else close, content.get("reason") or "", by)
+
+    def deliver_share(self, share: Share) -> bool:
+        """Send several group messages in one write; ``False`` if they have to wait, or have to be acted on."""
+        frames = share.frames(self._deflater)
+        if not frames or self._backlog is not None or not self._may_wait() or self._transport.is_closing():
+            return False
+        self._sent += len(share.broadcasts)
+        self._transport.write(frames)
+        return True
 
     def close(self, code: int, reason: str, by: str) -> None:
         """Send a close frame behind what waits, and expect the peer's."""

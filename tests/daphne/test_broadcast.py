@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from daphne.broadcast import CLOSE, COALESCE, DROP_OLDEST, Broadcast, WritePolicies, data_frame
+from daphne.broadcast import CLOSE, COALESCE, DROP_OLDEST, MAX_SHARE_SIZE, Broadcast, Share, WritePolicies, data_frame
 from daphne.compression import Deflater
 
 LONG = "hello " * 100
@@ -45,6 +45,35 @@ def test_a_message_without_data_has_no_frame_for_anybody() -> None:
     """A group message may do nothing but close."""
     broadcast = Broadcast("all", {"close": True}, None)
     assert broadcast.deflated(Deflater(12, 1, 0)) is None
+
+
+def sent_to_all(**content: object) -> Broadcast:
+    """Return a message to the group ``all``."""
+    return Broadcast("all", content, data_frame(content))
+
+
+def test_a_share_is_all_frames_in_order_made_once() -> None:
+    """As they are, and compressed for each window."""
+    one, two = sent_to_all(text=LONG), sent_to_all(bytes=b"two")
+    share, deflater = Share((one, two)), Counting(12, 1, 16)
+    plain = share.frames(None)
+    assert plain == (one.frame or b"") + b"\x82\x03two"
+    assert share.frames(None) is plain
+    compressed = share.frames(deflater)
+    assert compressed == (one.deflated(deflater) or b"") + b"\x82\x03two"
+    assert share.frames(deflater) is compressed
+    assert len(compressed) < len(plain)
+    assert deflater.calls == len(share.broadcasts)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [sent_to_all(text="bye", close=4000), sent_to_all(close=True), sent_to_all(bytes=bytes(MAX_SHARE_SIZE))],
+    ids=["closes and has data", "closes", "long"],
+)
+def test_what_has_to_be_written_alone_is_in_no_piece_with_others(other: Broadcast) -> None:
+    """A message that closes is acted on in its turn; a long one would be copied, and could not be dropped any more."""
+    assert Share((sent_to_all(text="hello"), other)).frames(None) == b""
 
 
 def test_the_first_policy_that_matches_counts() -> None:

@@ -12,6 +12,7 @@ from websockets.streams import StreamReader
 
 from channel_layers.envelope import AGAIN, LOST, RAISED, UNROUTED
 from channel_layers.notes import HANDSHAKE, SESSION
+from daphne.delivery import MAX_FANOUTS, STRIDE
 from tests.daphne.serving import CONNECT, DISCONNECT, RECEIVE, Job, Rig, Socket, serving
 from tests.daphne.virtual_time import elapse, idle
 from tests.daphne.wire import BINARY, CLOSE, PING, PONG, TEXT, Frame, close, frame, read_frames, text
@@ -273,6 +274,50 @@ async def test_a_group_close_closes_every_member() -> None:
         assert job.content["code"] == 4000
         assert " 4000 by group message after " in rig.lines[-1]
         job.end()
+
+
+async def crowd(rig: Rig) -> list[Socket]:
+    """Return the members of ``all``: so many that a message to them is written in slices."""
+    return [await rig.open("all") for _ in range(STRIDE + 1)]
+
+
+async def test_group_messages_that_came_together_leave_in_one_write() -> None:
+    """Each member gets all of them in order, and the log counts each."""
+    async with serving() as rig:
+        sockets = await crowd(rig)
+        before = [socket.transport.writes for socket in sockets]
+        for number in range(MAX_FANOUTS):
+            rig.layer.send_group("all", {"text": str(number)})
+        await idle()
+        assert [socket.texts() for socket in sockets] == [[str(number) for number in range(MAX_FANOUTS)]] * len(sockets)
+        assert [socket.transport.writes for socket in sockets] == [number + 1 for number in before]
+        sockets[0].send(CLOSE, close(1000))
+        assert rig.lines[-1].endswith(f", in 0 out {MAX_FANOUTS}")
+
+
+async def test_a_group_message_that_closes_acts_behind_those_before_it() -> None:
+    """What was sent after it reaches nobody."""
+    async with serving() as rig:
+        sockets = await crowd(rig)
+        for content in ({"text": "one"}, {"text": "two", "close": 4000}, {"text": "three"}):
+            rig.layer.send_group("all", content)
+        await idle()
+        expected = [(TEXT, b"one"), (TEXT, b"two"), (CLOSE, close(4000))]
+        assert [socket.frames() for socket in sockets] == [expected] * len(sockets)
+
+
+async def test_group_messages_that_came_together_wait_one_by_one_for_a_client_that_is_behind() -> None:
+    """So that those of its group's policy can be dropped; the other members have all of them."""
+    async with serving(write_policies=(("all", "coalesce"),)) as rig:
+        slow, *others = await crowd(rig)
+        slow.transport.stalled = True
+        rig.layer.send(slow.channel, {"bytes": bytes(70_000)})
+        for number in range(3):
+            rig.layer.send_group("all", {"text": str(number)})
+        await idle()
+        slow.transport.drain()
+        assert slow.frames() == [(BINARY, bytes(70_000)), (TEXT, b"2")]
+        assert [socket.texts() for socket in others] == [["0", "1", "2"]] * len(others)
 
 
 # -- flow control ------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Inboxes of the Redis layer.
 
-A stream without a consumer group. Its one reader asks for what follows the last entry it has, and trims behind that
-in the same write as the next read: a connection that breaks loses no entry and doubles none.
+A stream without a consumer group. Its one reader asks for what follows the last entry it has: a connection that breaks
+loses no entry and doubles none. What was read is deleted in the same write as a later read, once there is enough of it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from channel_layers.redis.exchange import Conversation, Exchange, Request, run
 from channel_layers.redis.link import Link
 from channel_layers.redis.loop_connection import LoopConnection
 from channel_layers.redis.protocol import Argument, pack
+from channel_layers.redis.remains import Remains
 from channel_layers.redis.scripts import APPEND, OPEN, REGISTER, TRIM, UNREGISTER
 from channel_layers.redis.writer import ROOM_LIFETIME, append_keys, note_arguments, note_field
 
@@ -57,13 +58,15 @@ class RedisInbox(Inbox):
         super().__init__(name, layer.clock)
         self._layer = layer
         self._stream = layer.keys.stream(name)
-        self._last = self._trimmed = BEGINNING
+        self._last = BEGINNING
+        self._remains = Remains()
         self._long: list[str] = []  # keys of long entries that were read and not deleted
         self._run: str | None = None
         self._moves: list[Envelope] = []  # joins and leaves that were read last and may not be resolved yet
         self._due: list[bytes] = []
         self._withdrawals: list[tuple[str, float]] = []
         self._is_forgotten = False  # the layer had to make the inbox anew
+        self._is_crowded = False  # somebody has found no room in it
         self._reading: LoopConnection | None = None
         self._arrived: list[Envelope] = []
         self._waiter: asyncio.Future[None] | None = None
@@ -82,7 +85,8 @@ class RedisInbox(Inbox):
         if due and not self._is_read_to_the_end():
             self._vacant.update(due)  # a join may be among what was not read; the next beat looks again
             due = []
-        self._post([self.opening(leaves_mark=True), *(self._unregistration(group) for group, _ in due)])
+        left = self._trim() if self._remains else []
+        self._post([self.opening(leaves_mark=True), *left, *(self._unregistration(group) for group, _ in due)])
 
     def reannounce(self) -> None:
         """Make sure of the inbox and register every group that has members here again."""
@@ -127,7 +131,7 @@ class RedisInbox(Inbox):
                 if left == 0.0:
                     raise
                 continue
-            with suppress(LayerUnavailable):  # what was read is here, and trimmed with the next read at the latest
+            with suppress(LayerUnavailable):  # what was read is here, and deleted with a later read
                 run(self._trim_steps(), connection.ask)
             return envelopes
 
@@ -168,31 +172,39 @@ class RedisInbox(Inbox):
 
     def _steps(self, wait: float | None) -> Exchange[list[Envelope]]:
         """Read what follows the last entry, after waiting for it for up to ``wait`` seconds."""
-        *_, reply = yield Request([*self._trimming(), self._xread(wait)], wait)
+        # Made once there is a link: in a new run of the server the inbox is read from its beginning.
+        *_, reply = yield Request(lambda _: [*self._trimming(), self._xread(wait)], wait)
         streams = reply.items() if isinstance(reply, dict) else reply or ()  # RESP3 has maps
-        found = self._new([entry for _, entries_found in streams for entry in entries_found])
-        long = [value for _, (field, value) in found if field == b"k"]
+        read = [entry for _, entries_read in streams for entry in entries_read]
+        later = self._later(read)
+        new = self._remains.without_known(later)
+        long = [value for _, (field, value) in new if field == b"k"]
         values = iter((yield Request([pack("MGET", *long)]))[0] if long else ())
-        envelopes = [envelope for entry in found for envelope in self._envelopes(entry, values)]
-        if found:
-            self._last = found[-1][0].decode()
+        envelopes = [envelope for entry in new for envelope in self._envelopes(entry, values)]
+        if later:
+            self._last = later[-1][0].decode()
+            self._remains.add(new, is_end=len(read) < READ_SIZE)
             self._long += [key.decode() for key in long]
             self._moves = [e for e in envelopes if e.kind == JOIN or e.kind == LEAVE]
         return envelopes
 
-    def _new(self, found: list[Any]) -> list[Any]:
+    def _later(self, read: list[Any]) -> list[Any]:
         """Leave out what was read already: by a call of the other half, while an older read was under way."""
         last = entries.order(self._last.encode())
-        if not found or entries.order(found[0][0]) > last:
-            return found
-        return [entry for entry in found if entries.order(entry[0]) > last]
+        if not read or entries.order(read[0][0]) > last:
+            return read
+        return [entry for entry in read if entries.order(entry[0]) > last]
 
     def _envelopes(self, entry: Any, long: Iterator[bytes | None]) -> list[Envelope]:
         entry_id, (field, value) = entry
         if field == b"o":
             self._is_forgotten = True
             return []
+        if field == b"w":
+            self._is_crowded = True
+            return []
         if field == b"g":
+            self._is_crowded = True
             return [Envelope(GAP, value.decode(), time=entries.entry_time(entry_id))]
         data = next(long) if field == b"k" else value
         try:
@@ -206,9 +218,13 @@ class RedisInbox(Inbox):
         return pack("XREAD", "COUNT", READ_SIZE, *block, "STREAMS", self._stream, self._last)
 
     def _trimming(self) -> list[bytes]:
-        if self._trimmed == self._last:
-            return []
-        self._trimmed = self._last
+        """Return the commands that delete what was read, if it is time for it."""
+        is_time = self._is_crowded or self._long or self._remains.are_much(self._layer.inbox_capacity)
+        return self._trim() if is_time else []
+
+    def _trim(self) -> list[bytes]:
+        self._remains.delete()
+        self._is_crowded = False
         keys = self._layer.keys
         touched = [self._stream, keys.gaps(self.name), keys.waiting(self.name), keys.room(self.name)]
         commands = [TRIM.call(touched, entries.following(self._last), LIFETIME, ROOM_LIFETIME)]
@@ -222,7 +238,7 @@ class RedisInbox(Inbox):
             yield Request(commands)
 
     def _trim_behind(self, connection: LoopConnection) -> None:
-        """Trim, if the reader has not asked for more in this turn of the loop: then that was done with it."""
+        """Trim if it is time and the reader has not asked for more in this turn of the loop: then it is done."""
         if commands := self._trimming():
             connection.post(commands)
 
@@ -292,7 +308,8 @@ class RedisInbox(Inbox):
     def _welcome(self, link: Link) -> list[bytes]:
         """Return what a new link begins with: the layer may have forgotten the inbox and its groups."""
         if self._run is not None and self._run != link.run:
-            self._last = self._trimmed = BEGINNING
+            self._last = BEGINNING
+            self._remains.expect_again()
         self._run = link.run
         keys = self._layer.keys
         groups = (REGISTER.call([keys.group(group)], self.name) for group in self._members)

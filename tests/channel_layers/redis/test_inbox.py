@@ -16,6 +16,7 @@ from channel_layers.redis.exchange import Exchange, Request
 from channel_layers.redis.inbox import LIFETIME, READ_SIZE, RedisInbox
 from channel_layers.redis.loop_connection import LoopConnection
 from channel_layers.redis.protocol import pack
+from channel_layers.redis.remains import MAX_ENTRIES, MAX_SECONDS
 from tests.channel_layers.redis.server import RedisServer, auntil, until
 
 PATIENCE = 10.0
@@ -51,19 +52,67 @@ def length(layer: RedisChannelLayer, inbox: RedisInbox) -> int:
 # -- reading -------------------------------------------------------------------------------------------------------
 
 
-def test_what_was_read_is_deleted(layer: RedisChannelLayer, inbox: RedisInbox) -> None:
+def test_what_was_read_is_deleted_once_there_is_enough_of_it(layer: RedisChannelLayer, inbox: RedisInbox) -> None:
     """At once by a thread, and in the same turn of its loop by a coroutine that has not read on."""
     channel = inbox.new_channel()
-    layer.send_many([(channel, {"n": n}) for n in range(3)])
-    assert numbers(inbox.receive(0)) == [0, 1, 2]
+
+    def send(number: int) -> None:
+        for n in range(number):
+            layer.send(channel, {"n": n})
+
+    send(MAX_ENTRIES - 1)
+    assert numbers(inbox.receive(0)) == [*range(MAX_ENTRIES - 1)]
+    assert length(layer, inbox) == MAX_ENTRIES - 1
+    send(1)
+    assert numbers(inbox.receive(0)) == [0]
     assert length(layer, inbox) == 0
-    layer.send_many([(channel, {"n": n}) for n in range(3)])
+    send(MAX_ENTRIES)
 
     async def main() -> None:
-        assert numbers(await inbox.areceive()) == [0, 1, 2]
+        assert numbers(await inbox.areceive()) == [*range(MAX_ENTRIES)]
         await auntil(lambda: not length(layer, inbox))
 
     bounded(main())
+
+
+def test_a_heartbeat_deletes_what_was_read(layer: RedisChannelLayer, inbox: RedisInbox) -> None:
+    """However little it is, and nothing that was not read."""
+    channel = inbox.new_channel()
+    layer.send(channel, {"n": 1})
+    assert numbers(inbox.receive(0)) == [1]
+    layer.send(channel, {"n": 2})
+    inbox.beat()
+    assert length(layer, inbox) == 1
+    assert numbers(inbox.receive(0)) == [2]
+
+
+def test_what_was_read_leaves_a_small_inbox_at_once(new_layer: NewLayer) -> None:
+    """So that it takes no room from what waits: a hundredth of the capacity is the most that may remain."""
+    layer = new_layer(inbox_capacity=2)
+    inbox = layer.open_inbox("test.reply")
+    channel = inbox.new_channel()
+    for _ in range(3):
+        layer.send_many([(channel, {"n": 1})])
+        layer.send_many([(channel, {"n": 2})])
+        assert numbers(inbox.receive(0)) == [1, 2]
+
+
+def test_what_was_read_is_not_read_again_from_a_server_that_has_begun_anew(
+    layer: RedisChannelLayer, inbox: RedisInbox
+) -> None:
+    """It has kept its entries and its inboxes are read from their beginning: only what was not read is returned."""
+    channel = inbox.new_channel()
+    for n in range(READ_SIZE + 5):
+        layer.send(channel, {"n": n})
+        if n == 4:
+            assert numbers(inbox.receive(0)) == [*range(5)]
+    assert length(layer, inbox) == READ_SIZE + 5
+    connection = inbox._lent()
+    connection.close()
+    inbox._run = "another"
+    assert numbers(inbox.receive(0)) == [*range(5, READ_SIZE)]
+    assert numbers(inbox.receive(0)) == [*range(READ_SIZE, READ_SIZE + 5)]
+    assert inbox.receive(0) == []
 
 
 def test_more_than_one_read_holds_comes_in_several(layer: RedisChannelLayer, inbox: RedisInbox) -> None:
@@ -158,12 +207,13 @@ def test_a_server_that_refuses_is_asked_again(own_server: RedisServer, new_layer
 
 
 def test_an_inbox_lives_as_long_as_its_process(layer: RedisChannelLayer, inbox: RedisInbox) -> None:
-    """Each heartbeat and each read lets it live on."""
+    """Each heartbeat lets it live on, and a read that comes a while after the last one."""
     stream = layer.keys.stream(inbox.name)
     channel = inbox.new_channel()
 
     def read() -> None:
         layer.send(channel, {})
+        inbox._remains._deleted_at -= MAX_SECONDS
         inbox.receive(0)
 
     for renew in (inbox.beat, inbox.reannounce, read):

@@ -3,8 +3,9 @@
 -- ARGV: 1 how many entries may wait, 2 seconds that waiting lives, then for each entry: a letter, the field it is
 --       stored in (d: the entry itself, k: the key it is under), the entry or the key, and the group it is of or '';
 --       and for each note, behind its entry: n, its field, the note, and seconds that notes live
--- Letters: m a message, which needs room; g a group message, which without room is skipped and marked by a gap;
---          j a join; a what is always appended; o what is appended only if the note behind it is kept
+-- Letters: m a message, which needs room (the first that finds none leaves a mark, w, for the reader);
+--          g a group message, which without room is skipped and marked by a gap; j a join; a what is always appended;
+--          o what is appended only if the note behind it is kept
 -- A note is kept if its version, the digits up to its colon, is greater than that of the note in its place.
 -- Returns -1 if there is no such inbox, 0, or {entries handled, depth, age of the oldest in s as text, positions of
 -- entries skipped, positions among the notes of those that were not kept}
@@ -12,6 +13,7 @@ local stream, gaps, waiting, notes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 if redis.call('EXISTS', stream) == 0 then return -1 end
 local capacity = tonumber(ARGV[1])
 local depth = redis.call('XLEN', stream)
+if depth > capacity then depth = depth - redis.call('EXISTS', waiting) end -- the mark of those that wait is no message
 local handled, skipped, noted, outdated, is_crowded = 0, {}, 0, {}, false
 
 local function append(field, value)
@@ -52,7 +54,8 @@ for i = 3, #ARGV, 4 do
             if redis.call('SADD', gaps, group) == 1 then append('g', group) end
             skipped[#skipped + 1] = handled
         else
-            redis.call('INCR', waiting)
+            -- A mark tells the reader, who may have read all there is and not have deleted it yet.
+            if redis.call('INCR', waiting) == 1 then redis.call('XADD', stream, '*', 'w', '') end
             redis.call('EXPIRE', waiting, ARGV[2])
             is_crowded = true
             break
