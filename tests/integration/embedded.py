@@ -23,6 +23,7 @@ import os
 import sys
 
 from asgiref.sync import sync_to_async
+from django.db import connection
 
 VERSION = "old"
 
@@ -45,6 +46,12 @@ def work(message):
 
 def either(message):
     hold(message) if "holds" in message.content else say(f"number {message['number']}")
+
+
+def query(message):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        say(f"query {message['number']} by {cursor.fetchone()[0]}")
 
 
 def hold(message):
@@ -120,7 +127,7 @@ from channels.routing import route
 
 from mysite.consumers import (
     block, devour, eat, echo, either, hold, leave, leave_all,
-    number, rest, shut, shut_on_loop, stick, stick_in_thread, swell, work,
+    number, query, rest, shut, shut_on_loop, stick, stick_in_thread, swell, work,
 )
 
 channel_routing = [
@@ -135,6 +142,7 @@ channel_routing = [
     route("shut", shut),
     route("shut_on_loop", shut_on_loop),
     route("number", number),
+    route("query", query),
     route("http.request", leave_all, path="^/exit/$"),
     route("work", work),
     route("hold", hold),
