@@ -133,7 +133,8 @@ def costs(results: Results) -> Iterable[Judged]:
     yield Judged("idle socket, memory of the server", 6.0, False, "KiB", results.figure(idle(results), OURS))
     yield Judged("commands on Redis for each echo", 1.0, False, "", results.figure("commands-echo-100", OURS))
     for name, servers in SERVERS.items():
-        text = f"commands on Redis for each broadcast and what caused it, {servers} server process{'es' * (servers > 1)}"
+        processes = f"{servers} server process{'es' * (servers > 1)}"
+        text = f"commands on Redis for each broadcast and what caused it, {processes}"
         yield Judged(text, 2.0 + servers, False, "", results.figure(name, OURS))
 
 

@@ -29,12 +29,12 @@ from channel_layers.slot import Custody, Refused, Slot
 from channel_layers.verbs.bodies import BodyVerbs
 from channel_layers.verbs.dead import DeadLetterVerbs
 from channel_layers.verbs.events import EventVerbs
-from channel_layers.verbs.notes import NoteVerbs, outdated
+from channel_layers.verbs.notes import NoteVerbs
 from channel_layers.verbs.registry import RegistryVerbs
 from channel_layers.verbs.turns import TurnVerbs
-from channel_layers.verbs.writing import WriteVerbs, Written
+from channel_layers.verbs.writing import WriteVerbs
 
-__all__ = ["BaseChannelLayer", "Content", "Written", "outdated"]
+__all__ = ["BaseChannelLayer", "Content"]
 
 logger = logging.getLogger("channel_layers")
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from channel_layers.base import Written
 from channel_layers.envelope import AGAIN, Envelope
 from channel_layers.exceptions import ChannelFull, LayerUnavailable
 from channel_layers.slot import Refused
+from channel_layers.verbs.writing import Written
 from tests.daphne.serving import CONNECT, RECEIVE, Rig, serving
 from tests.daphne.virtual_time import elapse, idle
 

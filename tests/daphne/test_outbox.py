@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from channel_layers.base import Written
 from channel_layers.envelope import EVENT, MESSAGE, Envelope, done
 from channel_layers.exceptions import AnswerLost, ChannelFull, LayerDeclined, LayerUnavailable
 from channel_layers.memory import MemoryChannelLayer
 from channel_layers.memory.slot import MemorySlot
 from channel_layers.registry import Announcement
+from channel_layers.verbs.writing import Written
 from daphne.outbox import NoWorker, Outbox
 from tests.daphne.virtual_time import elapse, idle
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final
 from msgspec import structs
 
 from channel_layers import names, notes, turns
-from channel_layers.base import BaseChannelLayer, Written
+from channel_layers.base import BaseChannelLayer
 from channel_layers.dead import DeadLetter
 from channel_layers.envelope import Envelope, Piece, queued_again
 from channel_layers.memory import dead
@@ -29,6 +29,7 @@ from channel_layers.memory.writer import Writer
 from channel_layers.registry import Announcement, alive
 from channel_layers.slot import Refused
 from channel_layers.turns import Outcome, Step
+from channel_layers.verbs.writing import Written
 
 INBOX_CAPACITY: Final = 50_000
 """Entries of one inbox; a direct send then waits, a group send skips the inbox and marks the gap."""

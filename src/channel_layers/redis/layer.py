@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 from weakref import WeakSet
 
 from channel_layers import names, notes, turns
-from channel_layers.base import BaseChannelLayer, Written
+from channel_layers.base import BaseChannelLayer
 from channel_layers.dead import DeadLetter
 from channel_layers.envelope import Envelope, Piece
 from channel_layers.exceptions import LayerUnavailable
@@ -38,6 +38,7 @@ from channel_layers.redis.writer import Writer, note_field
 from channel_layers.registry import Announcement
 from channel_layers.slot import Refused
 from channel_layers.turns import Outcome, Step
+from channel_layers.verbs.writing import Written
 
 logger = logging.getLogger("channel_layers")
 

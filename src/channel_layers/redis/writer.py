@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from channel_layers.base import outdated
 from channel_layers.body import LIFETIME
 from channel_layers.envelope import MESSAGE, NOTE, Envelope, announced, done, note_name
 from channel_layers.exceptions import AnswerLost, ChannelFull, LayerUnavailable
@@ -20,6 +19,7 @@ from channel_layers.redis.protocol import Argument, pack, pack_value
 from channel_layers.redis.routing import ALWAYS, NOTED, Batches, Parcel
 from channel_layers.redis.scripts import APPEND, PUSH, UNREGISTER
 from channel_layers.slot import Refused
+from channel_layers.verbs.notes import outdated
 
 if TYPE_CHECKING:
     from channel_layers.redis.layer import RedisChannelLayer
