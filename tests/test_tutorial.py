@@ -19,6 +19,16 @@ from tests.runserver import PATIENCE, running
 Read = Callable[[int], Chapter]
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_next_and_the_last_chapter_are_those(page: Path) -> None:
+    """A link that names a chapter by its place leads there, and every page but the last names what comes next."""
+    following = PAGES[PAGES.index(page) + 1 :]
+    links = re.findall(r"\[(next|last) chapter\]\((.+?)\)", page.read_text())
+    for place, target in links:
+        assert target == (following[0] if place == "next" else PAGES[-1]).name
+    assert not following or f"]({following[0].name})" in page.read_text()
+
+
 @pytest.fixture
 def read(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Read:
     """Begin a chapter, with the project as the chapter before has left it."""

@@ -192,6 +192,8 @@ _decoder = msgspec.msgpack.Decoder(ext_hook=_read_ext)
 
 def _refusal(value: object, path: str) -> str:
     hint = "send str(value), a list or a dict of plain values instead"
+    if hasattr(type(value), "pk"):  # a row of a database, as Django's models are
+        hint = "send value.pk, and load it again where the message arrives"
     return f"{path}: {type(value).__name__} cannot travel ({_shown(value)}); {hint}"
 
 

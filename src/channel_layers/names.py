@@ -54,13 +54,13 @@ def check_pattern(name: object) -> str:
 def check_group(name: object) -> str:
     """Return ``name`` if it can name a group: any text of 1 to 255 bytes in UTF-8."""
     if not isinstance(name, str):
-        raise InvalidName(f"a group name is text, not {type(name).__name__}: {name!r}")
+        raise InvalidName(f"a group name is text, not {type(name).__name__}: {name!r:.80}")
     try:
         size = len(name) if name.isascii() else len(name.encode())
     except UnicodeEncodeError as error:
         raise InvalidName(f"a group name is valid Unicode ({error.reason}): {name!r}") from None
     if not 0 < size <= MAX_GROUP_SIZE:
-        raise InvalidName(f"a group name has 1 to {MAX_GROUP_SIZE} bytes in UTF-8, this one {size}: {name!r}")
+        raise InvalidName(f"a group name has 1 to {MAX_GROUP_SIZE} bytes in UTF-8, this one {size}: {name!r:.80}")
     return str.__str__(name)
 
 
@@ -111,9 +111,9 @@ def _is_channel(name: str) -> bool:
 
 def _checked(name: object, grammar: re.Pattern[str], what: str, hint: str = "", limit: int = MAX_CHANNEL_LENGTH) -> str:
     if not isinstance(name, str):
-        raise InvalidName(f"a {what} is text, not {type(name).__name__}: {name!r}")
+        raise InvalidName(f"a {what} is text, not {type(name).__name__}: {name!r:.80}")
     if len(name) > limit:
-        raise InvalidName(f"a {what} has at most {limit} characters, this one {len(name)}: {name!r}")
+        raise InvalidName(f"a {what} has at most {limit} characters, this one {len(name)}: {name!r:.80}")
     if grammar.match(name) is None:
         raise InvalidName(f"a {what} is made of {_ALLOWED}{hint}, not {name!r}")
     return str.__str__(name)  # a subclass may format itself otherwise than it compares

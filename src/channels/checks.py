@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.core import checks as django_checks
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
@@ -29,6 +30,8 @@ def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
     configs = channel_layers.configs
     if not isinstance(configs, Mapping):
         return [*found, Error(f"CHANNEL_LAYERS is a dict, not {type(configs).__name__}", id="channels.E002")]
+    if not hasattr(settings, "CHANNEL_LAYERS"):
+        found.append(_missing_setting())
     if configs and DEFAULT_CHANNEL_LAYER not in configs:
         found.append(_missing_default(configs))
     for alias, config in configs.items():
@@ -76,6 +79,12 @@ def check_deployment(app_configs: Sequence[AppConfig] | None = None, **kwargs: A
     return found
 
 
+def _missing_setting() -> CheckMessage:
+    text = "there is no CHANNEL_LAYERS: nothing can be sent, and runserver serves no WebSockets"
+    hint = f"Put this into your settings; CHANNEL_LAYERS = {{}} if that is meant:\n\n{layers.setting_to_paste()}\n"
+    return django_checks.Warning(text, hint=hint, id="channels.W003")
+
+
 def _missing_default(configs: Mapping[str, Any]) -> CheckMessage:
     near = closest(DEFAULT_CHANNEL_LAYER, configs)
     hint = f"Rename {near!r}." if near else None
@@ -99,7 +108,8 @@ def _check_layer(alias: str) -> list[CheckMessage]:
         return [Error(str(error), id="channels.E005")]
     if layer.local_only():
         text = f"{where} reaches the process that it is in and no other: daphne and runworker cannot use it"
-        return [django_checks.Warning(text, hint=f"Use {backends.REDIS!r}.", id="channels.W004")]
+        hint = f"Use {backends.LOCAL!r} for one machine, {backends.REDIS!r} for any number."
+        return [django_checks.Warning(text, hint=hint, id="channels.W004")]
     return [_problem(where, problem) for problem in layer.channel_layer.problems()]
 
 

@@ -24,12 +24,12 @@ DEFAULT_CHANNEL_LAYER: Final = "default"
 
 _KEYS: Final = ("BACKEND", "CONFIG", "ROUTING", "TEST_CONFIG")
 _COMMON_OPTIONS: Final = frozenset(inspect.getfullargspec(BaseChannelLayer).kwonlyargs) - {"clock"}
-_PASTE: Final = """CHANNEL_LAYERS = {
-    "default": {
-        "BACKEND": "channel_layers.memory.MemoryChannelLayer",
-        "ROUTING": "myproject.routing.channel_routing",
-    },
-}"""
+_PASTE: Final = f"""CHANNEL_LAYERS = {{
+    "default": {{
+        "BACKEND": "{backends.MEMORY}",  # for several processes: {backends.LOCAL}
+        "ROUTING": "{{project}}.routing.channel_routing",
+    }},
+}}"""
 
 
 class InvalidChannelLayerError(ImproperlyConfigured, ValueError):
@@ -137,7 +137,9 @@ class ChannelLayerManager:
     def config(self, alias: str) -> Mapping[str, Any]:
         """Return the entry ``alias`` of the setting; raise :exc:`InvalidChannelLayerError` for a fault in it."""
         if not self.configs:
-            raise InvalidChannelLayerError(f"there is no channel layer; put this into your settings:\n\n{_PASTE}\n")
+            raise InvalidChannelLayerError(
+                f"there is no channel layer; put this into your settings:\n\n{setting_to_paste()}\n"
+            )
         if alias not in self.configs:
             hint = did_you_mean(alias, self.configs)
             raise InvalidChannelLayerError(f"CHANNEL_LAYERS has no {alias!r}, only {sorted(self.configs)!r}.{hint}")
@@ -162,6 +164,12 @@ class ChannelLayerManager:
         layer = ChannelLayerWrapper(MemoryChannelLayer(**options), alias, config["ROUTING"])
         layer.warned.add(None)
         return layer
+
+
+def setting_to_paste() -> str:
+    """Return a ``CHANNEL_LAYERS`` for a project that has none, its routing beside the ``urls`` of the project."""
+    package = (getattr(settings, "ROOT_URLCONF", None) or "").rpartition(".")[0]
+    return _PASTE.replace("{project}", package or "mysite")
 
 
 def faults(alias: str, config: object) -> list[str]:

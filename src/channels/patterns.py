@@ -8,6 +8,8 @@ Filter = str | bytes | re.Pattern[str] | re.Pattern[bytes]
 
 _ESCAPES_AND_SETS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
 _INNERMOST_GROUP = re.compile(r"\([^()]*\)")
+_OPTIONAL_GROUP = re.compile(r"\)[?*{]")
+_LETTER_FIRST = re.compile(r"\^*(?:\((?:\?P<\w+>|\?:)?)*(?:[a-zA-Z0-9_-]|\\[wd])(?![?*{])")
 _SCOPED_FLAGS = {re.ASCII: "a", re.IGNORECASE: "i", re.MULTILINE: "m", re.DOTALL: "s", re.VERBOSE: "x"}
 
 
@@ -36,6 +38,17 @@ def combine(key: str, prefix: re.Pattern[str], inner: re.Pattern[str]) -> re.Pat
     if fault:
         raise ValueError(f"cannot combine {key}={prefix.pattern!r} with {key}={inner.pattern!r}: {fault}")
     return _compiled(key, "^" + _unanchored(prefix) + _unanchored(inner))
+
+
+def with_slash(pattern: re.Pattern[str]) -> str | None:
+    """Return ``pattern`` with the slash that it lacks to match any path, as patterns of Django's own URLs do.
+
+    ``None`` where it has one, or where that is not plain to see.
+    """
+    text = pattern.pattern
+    if "|" in text or pattern.flags & re.VERBOSE or _OPTIONAL_GROUP.search(text) or not _LETTER_FIRST.match(text):
+        return None
+    return "^/" + text.lstrip("^")
 
 
 def text_of(value: object) -> str | None:

@@ -13,6 +13,7 @@ from channel_layers.suggestions import did_you_mean
 from channels.consumers import Consumer
 from channels.exceptions import DenyConnection
 from channels.handling import class_of
+from channels.patterns import with_slash
 from channels.routes import Include, Match, Route, RouteClass, Routing, flattened, shown
 
 if TYPE_CHECKING:
@@ -209,3 +210,6 @@ def _suspicions(route: Route) -> Iterable[str]:
             continue
         for key in sorted(route.filters.keys() - known):
             yield f"{route}: no message on {channel!r} has a {key!r}.{did_you_mean(key, known)}"
+    path = route.filters.get("path")
+    if path and not PROTOCOL_KEYS.keys().isdisjoint(route.channels) and (better := with_slash(path)):
+        yield f"{route}: path={path.pattern!r} matches no path, since each begins with '/': write {better!r}"

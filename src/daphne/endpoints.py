@@ -247,7 +247,12 @@ def _url(host: str, port: int, certificate: Certificate | None) -> str:
 
 
 def _refusal(endpoint: Endpoint, error: Exception) -> EndpointError:
-    return EndpointError(f"cannot listen on {endpoint}: {_reason(error)}")
+    hint = "; stop what listens there, or choose another port" if _is_taken(endpoint, error) else ""
+    return EndpointError(f"cannot listen on {endpoint}: {_reason(error)}{hint}")
+
+
+def _is_taken(endpoint: Endpoint, error: Exception) -> bool:
+    return isinstance(endpoint, Tcp) and isinstance(error, OSError) and error.errno == errno.EADDRINUSE
 
 
 def _reason(error: Exception) -> object:

@@ -81,6 +81,13 @@ class Room:
     name: str
 
 
+class Row:
+    pk = 7
+
+    def __repr__(self) -> str:
+        return f"Row {self.pk}"
+
+
 def round_trip(value: Any) -> Any:
     """Return ``value`` as the receiver of a message gets it."""
     return codec.decode(codec.encode({"value": value}))["value"]
@@ -196,6 +203,10 @@ def test_sixty_four_levels_travel(leaf: Any) -> None:
         ({1: object}, r"message\['value'\]\[1\]: type cannot travel"),
         (Colour.RED, r"message\['value'\]: Colour cannot travel"),
         (Room("a"), r"message\['value'\]: Room cannot travel \(Room\(name='a'\)\)"),
+        (
+            Row(),
+            r"message\['value'\]: Row cannot travel \(Row 7\); send value\.pk, and load it again where",
+        ),
         (datetime.timedelta(1), r"message\['value'\]: timedelta cannot travel"),
         (range(3), r"message\['value'\]: range cannot travel"),
         (iter([]), r"message\['value'\]: list_iterator cannot travel"),

@@ -62,6 +62,15 @@ def test_errors_name_fault_limit_and_value(check: Any, name: object, sentence: s
         check(name)
 
 
+@pytest.mark.parametrize("check", [names.check_channel, names.check_group])
+@pytest.mark.parametrize("name", ["x" * 1_000_000, b"x" * 1_000_000])
+def test_a_long_name_is_shown_in_part(check: Any, name: object) -> None:
+    """A text that was taken for a name does not fill the log."""
+    with pytest.raises(InvalidName) as caught:
+        check(name)
+    assert len(str(caught.value)) < 200
+
+
 @pytest.mark.parametrize("name", ["a", "a?b", "a!"])
 def test_names_to_receive_from(name: str) -> None:
     """Queues, and inboxes up to and including their marker."""

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core import checks as django_checks
 from django.core.management import call_command, get_commands
 from django.core.management.base import SystemCheckError
@@ -13,6 +14,7 @@ from django.test import override_settings
 from channel_layers.memory import MemoryChannelLayer
 from channel_layers.problems import Kind, Problem
 from channels import checks
+from channels.backends import LOCAL, REDIS
 from channels.layers import channel_layers
 from channels.routing import route
 
@@ -33,7 +35,7 @@ def found(check: Callable[..., Any]) -> list[tuple[str | None, str]]:
 
 
 def test_good_project_has_nothing_to_complain_of() -> None:
-    """Neither has one without layers."""
+    """Neither has one that says it has no layers."""
     for configs in ({}, {"default": {"BACKEND": MEMORY, "ROUTING": []}}):
         with override_settings(CHANNEL_LAYERS=configs):
             assert [found(c) for c in (checks.check_settings, checks.check_routing, checks.check_runserver)] == [[]] * 3
@@ -78,6 +80,16 @@ def test_w003_no_default_layer(alias: str, hint: str | None) -> None:
         (warning,) = checks.check_settings()
     assert (warning.id, warning.level, warning.hint) == ("channels.W003", django_checks.WARNING, hint)
     assert f"has no 'default', only ['{alias}']" in warning.msg
+
+
+def test_w003_no_layer_at_all() -> None:
+    """An app that is installed and not set up is silent otherwise: the setting is there to paste."""
+    with override_settings(ROOT_URLCONF="shop.urls"):
+        del settings.CHANNEL_LAYERS
+        (warning,) = checks.check_settings()
+    assert (warning.id, warning.level) == ("channels.W003", django_checks.WARNING)
+    assert warning.msg.startswith("there is no CHANNEL_LAYERS: ")
+    assert '"ROUTING": "shop.routing.channel_routing"' in str(warning.hint)
 
 
 def test_e003_backend_that_cannot_be_imported() -> None:
@@ -190,7 +202,10 @@ def test_w004_layer_within_one_process() -> None:
     """Nothing that is deployed can use it."""
     with layer():
         (warning,) = checks.check_deployment()
-    assert (warning.id, warning.hint) == ("channels.W004", "Use 'channel_layers.redis.RedisChannelLayer'.")
+    assert (warning.id, warning.hint) == (
+        "channels.W004",
+        f"Use '{LOCAL}' for one machine, '{REDIS}' for any number.",
+    )
 
 
 @pytest.mark.parametrize("configs", [["default"], {"default": 5}, {"default": {"BACKEND": "no.such", "ROUTING": []}}])

@@ -232,14 +232,23 @@ def test_setting_may_be_absent(registry: ChannelLayerManager) -> None:
             registry["default"]
 
 
-def test_setting_to_paste_works(registry: ChannelLayerManager) -> None:
-    """What the error shows is a setting, but for the name of the project."""
-    with override_settings(CHANNEL_LAYERS={}), pytest.raises(InvalidChannelLayerError) as caught:
+@pytest.mark.parametrize(
+    ("urls", "routing"),
+    [
+        ("shop.urls", "shop.routing.channel_routing"),
+        ("sites.shop.urls", "sites.shop.routing.channel_routing"),
+        ("urls", "mysite.routing.channel_routing"),
+        (None, "mysite.routing.channel_routing"),
+    ],
+)
+def test_setting_to_paste_works(registry: ChannelLayerManager, urls: str | None, routing: str) -> None:
+    """What the error shows is a setting, with the routing beside the project's own urls."""
+    with override_settings(CHANNEL_LAYERS={}, ROOT_URLCONF=urls), pytest.raises(InvalidChannelLayerError) as caught:
         registry["default"]
     found: dict[str, Any] = {}
     exec(str(caught.value).partition("settings:")[2].strip(), found)
     with override_settings(CHANNEL_LAYERS=found["CHANNEL_LAYERS"]):
-        assert registry["default"].routing == "myproject.routing.channel_routing"
+        assert registry["default"].routing == routing
 
 
 def test_errors_of_the_constructor_pass(registry: ChannelLayerManager) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.patterns import combine, compile_filter, text_of
+from channels.patterns import combine, compile_filter, text_of, with_slash
 
 
 def compiled(pattern: Any) -> re.Pattern[str]:
@@ -161,3 +161,41 @@ def test_any_two_texts_combine_or_are_refused(first: str, second: str) -> None:
 def test_text_of(value: object, text: str | None) -> None:
     """Text is matched as it is, ASCII bytes and integers as text, anything else never."""
     assert text_of(value) == text
+
+
+@pytest.mark.parametrize(
+    ("pattern", "better"),
+    [
+        ("chat/$", "^/chat/$"),
+        ("^chat/$", "^/chat/$"),
+        (r"^(?P<room>\w+)/$", r"^/(?P<room>\w+)/$"),
+        (r"^(?:(?P<room>\d+))/$", r"^/(?:(?P<room>\d+))/$"),
+        ("^/chat/$", None),
+        ("^", None),
+        ("^.*chat", None),
+        ("^[/a]chat", None),
+        ("^x?/chat", None),
+        ("^(?:en)?/chat", None),
+        ("^(?:x*)/chat", None),
+        ("^chat|^/room", None),
+        (re.compile("^x ?/chat", re.VERBOSE), None),
+    ],
+)
+def test_a_pattern_that_lacks_the_slash_of_every_path(pattern: Any, better: str | None) -> None:
+    """Patterns of Django's URLs begin behind it; one that could match a path is left alone."""
+    assert with_slash(compiled(pattern)) == better
+
+
+PIECES = st.sampled_from(
+    ["^", "/", "a", "-", r"\w", r"\d", "(?:", "(?P<n>", ")", "?", "*", "+", "{0,1}", "[/a]", ".", "|", "$"]
+)
+
+
+@given(st.lists(PIECES, max_size=6), st.text("/a-1", max_size=4))
+def test_no_pattern_that_matches_a_path_lacks_its_slash(pieces: list[str], rest: str) -> None:
+    """What is said to match no path does not."""
+    try:
+        pattern = compiled("".join(pieces))
+    except ValueError:
+        return
+    assert with_slash(pattern) is None or not pattern.match("/" + rest)

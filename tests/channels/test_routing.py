@@ -151,6 +151,10 @@ def test_tried_shows_neither_secrets_nor_books() -> None:
             "no message on 'websocket.connect' has a 'pth'. Did you mean 'path'?",
         ),
         (route("websocket.receive", consumer_1, method="^GET"), "no message on 'websocket.receive' has a 'method'."),
+        (
+            route(["websocket.connect", "websocket.receive"], consumer_1, path=r"^chat/$"),
+            "path='^chat/$' matches no path, since each begins with '/': write '^/chat/$'",
+        ),
     ],
 )
 def test_suspicious_routes_are_told(made: Route, sentence: str) -> None:
@@ -166,6 +170,7 @@ def test_ordinary_routes_are_not_suspicious() -> None:
             route(["websocket.connect", "websocket.receive", "websocket.disconnect"], consumer_1, path="^/"),
             route("http.disconnect", consumer_1),
             route(["chat-messages", "chat.receive", "websocket.notes"], consumer_1, room="^lobby"),
+            route("chat-messages", consumer_1, path="^lobby"),
         ]
     )
     assert router.suspicious() == []

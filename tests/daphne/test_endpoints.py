@@ -215,7 +215,8 @@ def test_port_in_use() -> None:
     """The sentence names the endpoint and the reason, and nothing stays open."""
     with listening(Tcp("127.0.0.1", 0)) as [sock]:
         port = sock.getsockname()[1]
-        with pytest.raises(EndpointError, match=f"^cannot listen on http://127.0.0.1:{port}: Address already in use$"):
+        sentence = f"^cannot listen on http://127.0.0.1:{port}: Address already in use; stop what .* another port$"
+        with pytest.raises(EndpointError, match=sentence):
             listen_on([Tcp("127.0.0.1", 0), Tcp("127.0.0.1", port)])
 
 

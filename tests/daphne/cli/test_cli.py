@@ -79,5 +79,6 @@ def test_port_in_use(project: Path) -> None:
     with serving(project, "-p", "0") as first:
         second = Process(project, "-p", str(first.port), "site_of_daphne:channel_layer")
         assert second.wait() == 1
-        assert second.lines == [f"daphne: cannot listen on http://127.0.0.1:{first.port}: Address already in use"]
+        reason = "Address already in use; stop what listens there, or choose another port"
+        assert second.lines == [f"daphne: cannot listen on http://127.0.0.1:{first.port}: {reason}"]
         assert first.get("/first") == (200, "/first")
