@@ -81,7 +81,7 @@ def check_deployment(app_configs: Sequence[AppConfig] | None = None, **kwargs: A
 
 def _missing_setting() -> CheckMessage:
     text = "there is no CHANNEL_LAYERS: nothing can be sent, and runserver serves no WebSockets"
-    hint = f"Put this into your settings; CHANNEL_LAYERS = {{}} if that is meant:\n\n{layers.setting_to_paste()}\n"
+    hint = f"Put this into your settings, or CHANNEL_LAYERS = {{}} if none is wanted:\n\n{layers.setting_to_paste()}\n"
     return django_checks.Warning(text, hint=hint, id="channels.W003")
 
 
