@@ -72,8 +72,9 @@ class LaneConnection(asyncio.Protocol):
         self.settle(envelope.token, Done(LOST), None)
 
     def refused(self, envelope: Envelope, error: Exception) -> None:
-        """The layer did not take the event; the lane goes on."""
-        self._server.losses.count("event refused", f"an event of {self.lane.path} was not sent: {error}")
+        """The layer did not take the event; the lane goes on. A disconnect that nobody reads is no loss."""
+        if not self.unserved(envelope):
+            self._server.losses.count("event refused", f"an event of {self.lane.path} was not sent: {error}")
         self.settle(envelope.token, Done(LOST), None)
 
     def unserved(self, envelope: Envelope) -> bool:

@@ -122,7 +122,7 @@ async def test_an_event_whose_worker_died_is_given_up() -> None:
 
 
 async def test_a_disconnect_sent_before_it_was_known_that_nobody_reads_any_is_given_up() -> None:
-    """Nothing of the socket is kept for it."""
+    """Nothing of the socket is kept for it, and nothing is counted as lost."""
     async with serving() as rig:
         socket = await rig.open()
         socket.transport.lose()
@@ -131,6 +131,7 @@ async def test_a_disconnect_sent_before_it_was_known_that_nobody_reads_any_is_gi
         rig.read(CONNECT, RECEIVE)
         await elapse(20)
         assert (rig.depth(DISCONNECT), rig.server.connections) == (0, {})
+        assert not rig.server.losses.counts
 
 
 async def test_an_event_waits_for_a_worker_as_long_as_it_takes() -> None:
