@@ -63,7 +63,7 @@ soak: dev ## half an hour of mixed load, and the plot of the memory in the docum
 matrix: dev ## the tests on every Python found, with every Django supported (the newest pair: ARGS=--newest)
 	@$(BIN)/python scripts/matrix.py $(ARGS)
 
-bench: dev ## this project and its rivals, measured: at most 30 minutes (ARGS=--quick: 4, --check: exit 1 if a target is missed)
+bench: dev ## this project and its rivals, measured: about half an hour (ARGS=--quick: 4, --check: exit 1 if a target is missed)
 	@$(BIN)/python -m benchmarks.bench $(ARGS)
 
 performance: dev ## tables and plots of the last full run, into docs/performance.md

@@ -1,7 +1,7 @@
 """``make bench``: measure this project and its rivals, in turn, on this machine.
 
 Without words everything is measured; words choose workloads by the beginning of their name or family, such as "echo" or
-"broadcast-1000". A full run takes at most 30 minutes, a quick one 4, once the rivals are installed. See
+"broadcast-1000". A full run takes about half an hour, a quick one 4 minutes, once the rivals are installed. See
 benchmarks/README.md for the method.
 """
 

@@ -52,7 +52,7 @@ async def reserved() -> None:
 async def blocked() -> None:
     """Of two workers one is blocked in a burst it has taken: no message waits in it while the other is idle."""
     with Stack(workers=2) as stack:
-        url, longest = f"ws://127.0.0.1:{stack.ports[0]}/trials/work/", 0.0
+        url, longest = f"ws://127.0.0.1:{stack.ports[0]}/trials/jobs/", 0.0
         clients = await connect(url, BURST)
         chance = random.Random(3)
         for number in range(ROUNDS):

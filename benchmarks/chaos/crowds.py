@@ -92,7 +92,7 @@ async def storm() -> None:
 async def killed_worker() -> None:
     """A worker is killed in the middle of its consumers: their lanes go on with the other one."""
     with Stack(workers=2) as stack:
-        clients: list[Client] = await connect(f"ws://127.0.0.1:{stack.ports[0]}/trials/work/", 20)
+        clients: list[Client] = await connect(f"ws://127.0.0.1:{stack.ports[0]}/trials/jobs/", 20)
         for client in clients:
             client.say("first 0.5")
         await asyncio.sleep(0.3)

@@ -59,7 +59,7 @@ async def cuts() -> None:
     """Every connection to Redis is cut again and again at 5,000 messages a second, while sockets join."""
     rate, seconds, lanes = 5000, 20, 250
     with Stack(threads=2) as stack:
-        busy = await connect(f"ws://127.0.0.1:{stack.ports[0]}/trials/work/", lanes)
+        busy = await connect(f"ws://127.0.0.1:{stack.ports[0]}/trials/jobs/", lanes)
         redis = stack.client()
         members: list[Client] = []
         begun, sent, cut = time.monotonic(), 0, 0.0
@@ -115,7 +115,7 @@ async def _members(stack: Stack, count: int) -> list[Client]:
 
 async def _busy_lanes(stack: Stack) -> list[Client]:
     """Return sockets each of which has an event under way: in a consumer, or in the queue behind those."""
-    busy = await connect(f"ws://127.0.0.1:{stack.ports[0]}/trials/work/", LANES)
+    busy = await connect(f"ws://127.0.0.1:{stack.ports[0]}/trials/jobs/", LANES)
     for client in busy:
         client.say("first 0.2")
     redis = stack.client()

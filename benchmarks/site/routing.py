@@ -23,7 +23,7 @@ trials = [
     route("websocket.connect", join, path=r"^/publish/(?P<room>\w+)/$"),
     route("websocket.receive", publish, path=r"^/publish/(?P<room>\w+)/$"),
     route("websocket.connect", connect_consumer, path=r"^/"),
-    route("websocket.receive", work, path=r"^/work/$"),
+    route("websocket.receive", work, path=r"^/jobs/$"),
     route("websocket.receive", hold_gil, path=r"^/gil/$"),
     route("websocket.receive", ask, path=r"^/ask/$"),
 ]

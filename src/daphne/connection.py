@@ -7,7 +7,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Final
 
 from channel_layers.envelope import AGAIN, LOST, Done, Envelope, Piece
-from daphne.broadcast import Broadcast
+from daphne.broadcast import Broadcast, Share
 from daphne.lane import CONNECT, DISCONNECT, Lane
 
 if TYPE_CHECKING:
@@ -132,6 +132,10 @@ class LaneConnection(asyncio.Protocol):
             self._resume_reading()
 
     # -- what the phases differ in ---------------------------------------------------------------------------------
+
+    def deliver_share(self, share: Share) -> bool:
+        """Messages to groups are delivered one by one, unless a phase can do better."""
+        return False
 
     def deliver_piece(self, piece: Piece) -> None:
         """Pieces are parts of HTTP responses: there are none for a socket."""

@@ -24,7 +24,6 @@ from channel_layers.messages import WEBSOCKET_KIND, check_reply_of_kind
 from channel_layers.names import inbox_kind
 from daphne.broadcast import Broadcast, Share, WritePolicies, data_frame
 from daphne.connection import LaneConnection
-from daphne.websocket import WebSocketConnection
 
 logger = logging.getLogger("daphne.delivery")
 
@@ -43,6 +42,9 @@ class Connection(Protocol):
 
     def deliver(self, content: dict[str, Any], broadcast: Broadcast | None) -> None:
         """Act on a message; ``broadcast`` is what it comes from if it was sent to a group."""
+
+    def deliver_share(self, share: Share) -> bool:
+        """Act on several group messages at once; ``False`` if they have to be delivered one by one."""
 
     def deliver_piece(self, piece: Piece) -> None:
         """Act on a piece of a response, which went round the inbox."""
@@ -180,12 +182,16 @@ class Delivery:
 
     def _is_written_at_once(self, channel: str, broadcasts: tuple[Broadcast, ...]) -> bool:
         connection = self._connections.get(channel)
-        if not isinstance(connection, WebSocketConnection):
-            return False
+        if connection is None:
+            return True
         share = self._shares.get(broadcasts)
         if share is None:
             share = self._shares[broadcasts] = Share(broadcasts)
-        return connection.deliver_share(share)
+        try:
+            return connection.deliver_share(share)
+        except Exception:  # as in _write()
+            logger.exception("group messages could not be delivered to a member")
+            return True
 
     def _write(self, channel: str, broadcast: Broadcast) -> None:
         connection = self._connections.get(channel)

@@ -11,7 +11,7 @@ from channel_layers import codec
 from channel_layers.envelope import AGAIN, LOST, MESSAGE, RAISED, UNROUTED, Done, Envelope, Piece, next_attempt
 from daphne import events
 from daphne.access import printable
-from daphne.broadcast import Broadcast
+from daphne.broadcast import Broadcast, Share
 from daphne.connection import retry_delay
 from daphne.download import Download
 from daphne.outbox import NoWorker
@@ -156,6 +156,10 @@ class Exchange:
             self._limit_stream()
         else:
             self._hold(content)
+
+    def deliver_share(self, share: Share) -> bool:
+        """Each message of a group is a response, or a part of one, of its own."""
+        return False
 
     def deliver_piece(self, piece: Piece) -> None:
         """Send a piece of the response, which went round the inbox."""

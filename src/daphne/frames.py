@@ -26,8 +26,7 @@ _COMPRESSED = 0x40
 _FIN_TEXT, _FIN_BINARY = _FIN | _TEXT, _FIN | _BINARY
 
 _MAX_CONTROL_SIZE = 125
-_MAX_SHORT = 125
-_SHORT_TEXT = [bytes((_FIN_TEXT, length)) for length in range(_MAX_SHORT + 1)]
+_SHORT_TEXT = [bytes((_FIN_TEXT, length)) for length in range(126)]
 """Heads of short texts: nearly every frame that is sent begins with one of them."""
 _MAX_REASON_SIZE = _MAX_CONTROL_SIZE - 2
 
@@ -363,7 +362,7 @@ def check_close_code(code: int) -> None:
 def text_frame(text: str) -> bytes:
     """Return ``text`` as one frame; raises :exc:`UnicodeEncodeError` for lone surrogates."""
     payload = text.encode()
-    if len(payload) <= _MAX_SHORT:
+    if len(payload) < 126:
         return _SHORT_TEXT[len(payload)] + payload
     return _serialize(_FIN_TEXT, payload)
 

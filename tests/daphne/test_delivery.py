@@ -19,7 +19,7 @@ from channel_layers.losses import Losses
 from channel_layers.memory import MemoryChannelLayer
 from channel_layers.messages import HTTP_KIND, WEBSOCKET_KIND
 from daphne import delivery as module
-from daphne.broadcast import Broadcast
+from daphne.broadcast import Broadcast, Share
 from daphne.delivery import MAX_FANOUTS, SLICE, STRIDE, Connection, Delivery
 from tests.daphne.virtual_time import idle, run, turns_until
 from tests.daphne.wire import TEXT, Frame, read_frames
@@ -42,6 +42,11 @@ class Member:
             raise self.error
         self.got.append(("group " if broadcast else "") + str(content.get("text")))
         self.frames.append(None if broadcast is None else broadcast.frame)
+
+    def deliver_share(self, share: Share) -> bool:
+        if self.error is not None:
+            raise self.error
+        return False
 
     def settle(self, token: int, done: Done, session: bytes | None) -> None:
         self.got.append(f"done {token}")
@@ -223,6 +228,27 @@ async def test_a_small_group_does_not_overtake_a_large_one(one_stride_a_slice: N
         hall.shout("two", "few")
         await idle()
         assert members[0].got == ["group one", "group two"]
+
+
+async def test_a_member_that_fails_at_several_messages_does_not_end_the_slice(
+    one_stride_a_slice: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those that would leave in one write, too: all others get them, and those that come later."""
+    async with delivering() as hall:
+        members = await hall.members(100)
+        members[50].error = RuntimeError("the transport is gone")
+        hall.shout("one")
+        hall.shout("two")
+        await idle()
+        members[50].error = None
+        hall.shout("three")
+        await idle()
+        assert members[50].got == ["group three"]
+        others = [member for member in members if member is not members[50]]
+        assert all(member.got == ["group one", "group two", "group three"] for member in others)
+        assert [record.getMessage() for record in caplog.records] == [
+            "group messages could not be delivered to a member"
+        ]
 
 
 async def test_a_member_that_fails_does_not_end_the_slice(
