@@ -6,6 +6,7 @@ is settled when it was read, and while too many are not, the client is not read 
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from channel_layers import codec
@@ -33,7 +34,7 @@ class Upload:
         self.complete = False
         self.size = 0
         self._server = server
-        self._parts: list[bytes] = []
+        self._parts: deque[bytes | memoryview] = deque()
         self._owner = ""
         self._channel = ""
         self._token = REQUEST_TOKEN
@@ -54,20 +55,16 @@ class Upload:
 
     def begin(self, owner: str, content: dict[str, Any]) -> None:
         """Put the beginning into the message of the request that ``owner`` answers; chunks may follow it."""
-        body, inline = self._take(), self._server.config.inline_body_size
-        content["body"] = body[:inline]
-        if not self.complete or len(body) > inline:
+        content["body"] = self._take(self._server.config.inline_body_size)
+        if self.size or not self.complete:
             self._owner = owner
             self._channel = content["body_channel"] = "http.request.body?" + next(Keys())
-            self.add(body[inline:])
 
     def send_chunks(self) -> None:
         """Send what has arrived, if there is a channel for it and its reader keeps up."""
         while self._channel and not self._ended and self._is_chunk_due():
-            body = self._take()
-            chunk, rest = body[:CHUNK_SIZE], body[CHUNK_SIZE:]
-            self.add(rest)
-            self._ended = self.complete and not rest
+            chunk = self._take(CHUNK_SIZE)
+            self._ended = self.complete and not self.size
             self._send(chunk)
 
     def _is_chunk_due(self) -> bool:
@@ -83,7 +80,7 @@ class Upload:
 
     def close(self) -> None:
         """Nobody waits for the rest: whoever still reads it is told, and what was not read is dropped."""
-        self._take()
+        self._take(self.size)
         channel, self._channel = self._channel, ""
         if channel and (self._unread or not self._ended):
             self._server.spawn(self._drop(channel))
@@ -102,8 +99,17 @@ class Upload:
         self._token += 1
         return Envelope(EVENT, channel, codec.encode_plain(content), self._owner, self._token)
 
-    def _take(self) -> bytes:
-        body = b"".join(self._parts)
-        self._server.bodies_size -= self.size
-        self._parts, self.size = [], 0
-        return body
+    def _take(self, limit: int) -> bytes:
+        """Return the first ``limit`` bytes of what has arrived, copied once."""
+        taken: list[bytes | memoryview] = []
+        missing = min(limit, self.size)
+        self.size -= missing
+        self._server.bodies_size -= missing
+        while missing:
+            part = self._parts.popleft()
+            if len(part) > missing:
+                self._parts.appendleft(memoryview(part)[missing:])
+                part = memoryview(part)[:missing]
+            taken.append(part)
+            missing -= len(part)
+        return b"".join(taken)
