@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Final
 
+from channel_layers.envelope import Envelope
 from channel_layers.exceptions import ReaderGone
+from channel_layers.slot import Refused
 
 ROOM: Final = 1024 * 1024
 """Bytes of one body that may wait for its server."""
@@ -22,18 +25,29 @@ LIFETIME: Final = 600
 
 
 class BodyWriter(ABC):
-    """The writing end of the body for one reply channel, after its beginning was sent; used by one thread at a time."""
+    """The writing end of the body for one reply channel, behind its beginning; used by one thread at a time."""
 
     @abstractmethod
-    def write(self, data: bytes, more_content: bool, timeout: float) -> None:
-        """Send at most :data:`PIECE_SIZE` bytes, after waiting up to ``timeout`` seconds for room.
+    def wait_for_room(self, size: int, timeout: float) -> None:
+        """Wait until a piece of ``size`` bytes has room or nobody reads on; the next write need not wait then.
 
-        Raises :exc:`~channel_layers.exceptions.ReaderGone`, and :exc:`TimeoutError` where there was no room.
+        Raises :exc:`TimeoutError` after ``timeout`` seconds; with 0 it only looks.
         """
 
-    async def awrite(self, data: bytes, more_content: bool, timeout: float) -> None:
+    @abstractmethod
+    def write(self, data: bytes, more_content: bool, timeout: float, before: Sequence[Envelope] = ()) -> list[Refused]:
+        """Send at most :data:`PIECE_SIZE` bytes, after waiting up to ``timeout`` seconds for room.
+
+        ``before`` leaves in the same write, in front of the piece; returns what was refused of it. Raises
+        :exc:`TimeoutError` where there was no room: nothing was sent; and
+        :exc:`~channel_layers.exceptions.ReaderGone`, by this or the next call: ``before`` was sent all the same.
+        """
+
+    async def awrite(
+        self, data: bytes, more_content: bool, timeout: float, before: Sequence[Envelope] = ()
+    ) -> list[Refused]:
         """As :meth:`write`."""
-        await asyncio.to_thread(self.write, data, more_content, timeout)
+        return await asyncio.to_thread(self.write, data, more_content, timeout, before)
 
 
 def no_room(channel: str) -> TimeoutError:

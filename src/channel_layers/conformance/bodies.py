@@ -9,9 +9,9 @@ import pytest
 from channel_layers import codec
 from channel_layers.base import BaseChannelLayer
 from channel_layers.body import PIECE_SIZE, ROOM
-from channel_layers.conformance.harness import Harness, event
+from channel_layers.conformance.harness import KIND, Harness, NewLayer, event
 from channel_layers.envelope import MESSAGE, PIECE, Piece, read_piece
-from channel_layers.exceptions import ReaderGone
+from channel_layers.exceptions import ChannelFull, ReaderGone
 from channel_layers.inbox import Inbox
 
 
@@ -42,6 +42,72 @@ class BodyConformance(Harness):
         assert [(piece.size, piece.more_content) for piece in named] == [(3, True), (3, False)]
         assert [layer.fetch_piece(reply, piece) for piece in named] == [b"one", b"two"]
         assert layer.fetch_piece(reply, named[0]) is None
+
+    def test_envelopes_leave_with_the_piece_behind_them(
+        self, layer: BaseChannelLayer, peer: BaseChannelLayer, inbox: Inbox, reply: str
+    ) -> None:
+        """Messages to this channel, long ones too, and to groups and queues: in order, and the piece is the last."""
+        peer.group_add("conformance", reply)
+        body = peer.open_body(reply)
+        beginning = peer.message(reply, {"n": bytes(64 * 1024)})
+        before = [beginning, peer.group_message("conformance", {"n": 2}), peer.message("conformance.a", {"n": 3})]
+        assert body.write(b"four", False, self.patience, before) == []
+        first, second, last = (envelope for _, envelope in self.read(inbox, 3))
+        assert [codec.decode(envelope.content)["n"] for envelope in (first, second)] == [bytes(64 * 1024), 2]
+        assert layer.fetch_piece(reply, read_piece(last)) == b"four"
+        assert self.receive(layer, "conformance.a") == ("conformance.a", {"n": 3})
+
+    def test_refusals_are_returned_and_hold_up_nothing(self, new_layer: NewLayer) -> None:
+        """Neither what else goes before the piece, nor the piece."""
+        layer = new_layer(capacity=1)
+        inbox = layer.open_inbox(KIND)
+        reply = inbox.new_channel()
+        before = [layer.message("conformance.a", {"n": 1}), layer.message("conformance.a", {"n": 2})]
+        (refusal,) = layer.open_body(reply).write(b"x", False, self.patience, before)
+        assert refusal.envelope is before[1]
+        assert isinstance(refusal.error, ChannelFull)
+        assert [layer.fetch_piece(reply, piece) for piece in self.pieces(inbox, 1)] == [b"x"]
+
+    def test_a_piece_is_never_refused(self, new_layer: NewLayer) -> None:
+        """Its room is beside the inbox: a full one refuses the message before it after its time, and not its name."""
+        layer = new_layer(inbox_capacity=1, send_timeout=0)
+        inbox = layer.open_inbox(KIND)
+        reply = inbox.new_channel()
+        layer.send(reply, {"n": 1})
+        (refusal,) = layer.open_body(reply).write(b"x", True, 0, [layer.message(reply, {"n": 2})])
+        assert refusal.envelope.kind == MESSAGE
+        assert isinstance(refusal.error, ChannelFull)
+        assert [envelope.kind for _, envelope in self.read(inbox, 2)] == [MESSAGE, PIECE]
+
+    def test_a_writer_can_look_for_room(
+        self, layer: BaseChannelLayer, peer: BaseChannelLayer, inbox: Inbox, reply: str
+    ) -> None:
+        """Without waiting, and without writing anything; where nobody reads on there is nothing to wait for."""
+        body = peer.open_body(reply)
+        body.wait_for_room(ROOM, 0)
+        body.write(bytes(ROOM), True, 0)
+        with pytest.raises(TimeoutError, match="no room for a piece"):
+            body.wait_for_room(1, 0)
+        (piece,) = self.pieces(inbox, 1)
+        layer.fetch_piece(reply, piece)
+        body.wait_for_room(ROOM, 0)
+        body.write(bytes(ROOM), True, 0)
+        layer.close_body(reply, self.pieces(inbox, 1))
+        body.wait_for_room(1, 0)
+        with pytest.raises(ReaderGone):
+            body.write(b"x", True, 0)
+
+    def test_what_goes_before_is_sent_also_for_a_client_that_has_gone(
+        self, layer: BaseChannelLayer, peer: BaseChannelLayer, inbox: Inbox, reply: str
+    ) -> None:
+        """It may be for others; each of the pieces is dropped."""
+        body = peer.open_body(reply)
+        body.write(b"x", True, self.patience)
+        layer.close_body(reply, self.pieces(inbox, 1))
+        for n in range(2):
+            with pytest.raises(ReaderGone):
+                body.write(b"x", True, self.patience, [peer.message("conformance.a", {"n": n})])
+            assert self.receive(layer, "conformance.a") == ("conformance.a", {"n": n})
 
     def test_a_writer_waits_for_room(
         self, layer: BaseChannelLayer, peer: BaseChannelLayer, inbox: Inbox, reply: str
@@ -101,7 +167,9 @@ class BodyConformance(Harness):
         async def main() -> None:
             body = peer.open_body(reply)
             await body.awrite(b"one", True, self.patience)
-            await body.awrite(b"two", True, self.patience)
+            message = peer.message("conformance.a", {"n": 1})
+            assert await body.awrite(b"two", True, self.patience, [message]) == []
+            assert await layer.areceive(["conformance.a"], block=True) == ("conformance.a", {"n": 1})
             named = [read_piece(envelope) for _, envelope in await inbox.areceive()]
             while len(named) < 2:
                 named += [read_piece(envelope) for _, envelope in await inbox.areceive()]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
+from collections.abc import Sequence
 from itertools import count
 from typing import TYPE_CHECKING
 
 from channel_layers.body import ROOM, BodyWriter, no_room, reader_gone
-from channel_layers.envelope import piece
+from channel_layers.envelope import Envelope, piece
+from channel_layers.slot import Refused
 
 if TYPE_CHECKING:
     from channel_layers.memory.layer import MemoryChannelLayer
@@ -25,10 +26,23 @@ class MemoryBody(BodyWriter):
         self._is_closed = False
         self._changed = threading.Condition()
 
-    def write(self, data: bytes, more_content: bool, timeout: float) -> None:
+    def wait_for_room(self, size: int, timeout: float) -> None:
+        """Wait for room; see :meth:`channel_layers.body.BodyWriter.wait_for_room`."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._has_room(size), timeout):
+                raise no_room(self._channel)
+
+    def write(self, data: bytes, more_content: bool, timeout: float, before: Sequence[Envelope] = ()) -> list[Refused]:
         """Send a piece; see :meth:`channel_layers.body.BodyWriter.write`."""
-        key = self._put(data, time.monotonic() + timeout)
-        self._layer.write([piece(self._channel, key, len(data), more_content)])
+        self.wait_for_room(len(data), timeout)
+        key = self._put(data)
+        if key is None:
+            refused = self._layer.write(before)
+        else:
+            refused = self._layer.write([*before, piece(self._channel, key, len(data), more_content)])
+        if self._is_closed and not refused:
+            raise reader_gone(self._channel)
+        return refused
 
     def fetch(self, key: str) -> bytes | None:
         """Take a piece away and make room."""
@@ -44,16 +58,14 @@ class MemoryBody(BodyWriter):
             self.pieces.clear()
             self._changed.notify()
 
-    def _put(self, data: bytes, deadline: float) -> str:
+    def _put(self, data: bytes) -> str | None:
+        """Put a piece where it is fetched; return its key, or ``None`` where nobody reads on."""
         with self._changed:
-            while not self._is_closed and self.pieces and self._size() + len(data) > ROOM:
-                if not self._changed.wait(deadline - time.monotonic()):
-                    raise no_room(self._channel)
             if self._is_closed:
-                raise reader_gone(self._channel)
+                return None
             key = f"{next(self._keys)}"
             self.pieces[key] = data
         return key
 
-    def _size(self) -> int:
-        return sum(map(len, self.pieces.values()))
+    def _has_room(self, size: int) -> bool:
+        return self._is_closed or not self.pieces or sum(map(len, self.pieces.values())) + size <= ROOM

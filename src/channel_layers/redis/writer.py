@@ -56,6 +56,14 @@ class Claim:
         return found if self.take is None else [*found, self.take]
 
 
+@dataclass
+class Prelude:
+    """Commands that go in front of a write, in the same request, and what the server answered to them."""
+
+    commands: Sequence[bytes]
+    replies: Sequence[Any] = ()
+
+
 class Crowded(NamedTuple):
     """A parcel that has to wait for room in an inbox, or for the inbox itself."""
 
@@ -82,12 +90,17 @@ class Writer:
         self._layer = layer
         self._keys = layer.keys
 
-    def write(self, envelopes: Sequence[Envelope], claim: Claim | None = None) -> Exchange[list[Refused]]:
-        """Write ``envelopes`` in order, and then end ``claim``; return those that were refused."""
+    def write(
+        self, envelopes: Sequence[Envelope], claim: Claim | None = None, prelude: Prelude | None = None
+    ) -> Exchange[list[Refused]]:
+        """Write ``envelopes`` in order, and then end ``claim``; return those that were refused.
+
+        A ``prelude`` needs an envelope to go in front of.
+        """
         sent = Sent([], [], [], [])
         answers = yield from self._answers(envelopes)
         first, *others = routing.stages(envelopes, answers)
-        yield from self._send(first, sent, None if others else claim)
+        yield from self._send(first, sent, None if others else claim, prelude)
         try:
             yield from self._finish(others, sent, claim)
         except LayerUnavailable as error:
@@ -124,11 +137,15 @@ class Writer:
         replies = yield Request(list(questions.values()))
         return dict(zip(questions, replies, strict=True))
 
-    def _send(self, batches: Batches, sent: Sent, claim: Claim | None = None) -> Exchange[None]:
+    def _send(
+        self, batches: Batches, sent: Sent, claim: Claim | None = None, prelude: Prelude | None = None
+    ) -> Exchange[None]:
         if not batches.parcels and claim is None:
             return
-        replies = yield Request(partial(self._commands, batches, claim))
+        replies = yield Request(partial(self._commands, batches, claim, prelude))
         last = len(replies)
+        if prelude is not None:
+            prelude.replies = replies[: len(prelude.commands)]
         if claim is not None:
             last -= 1 + len(claim.forget)
             if claim.take is not None:
@@ -141,7 +158,7 @@ class Writer:
             elif replies[place] != 0:
                 self._read_push(target, parcels, replies[place], sent)
 
-    def _commands(self, batches: Batches, claim: Claim | None, run: str) -> list[bytes]:
+    def _commands(self, batches: Batches, claim: Claim | None, prelude: Prelude | None, run: str) -> list[bytes]:
         """Return what is said in the run ``run`` of the server."""
         now = self._layer.clock()
         commands: list[bytes] = []
@@ -153,6 +170,8 @@ class Writer:
                 commands.append(self._push(target, parcels, now, run, stored))
         if claim is not None:
             commands += claim.commands()
+        if prelude is not None:
+            return [*prelude.commands, *stored, *commands]
         return stored + commands if stored else commands
 
     def _push(self, channel: str, parcels: Sequence[Parcel], now: float, run: str, stored: list[bytes]) -> bytes:
