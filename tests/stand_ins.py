@@ -18,6 +18,7 @@ class ReplyChannel:
         self.sent: list[tuple[dict[str, Any], bool]] = []
         self.pieces: list[tuple[bytes, bool]] = []
         self.timeouts: set[float] = set()
+        self.max_message_size = 2 * 1024 * 1024
         self._room = room
         self._error = error
 
@@ -27,11 +28,15 @@ class ReplyChannel:
     def open_body(self) -> ReplyChannel:
         return self
 
-    def write(self, data: bytes, more_content: bool, timeout: float) -> None:
+    def wait_for_room(self, size: int, timeout: float) -> None:
+        self.timeouts.add(timeout)
+
+    def write(self, data: bytes, more_content: bool, beginning: dict[str, Any] | None = None) -> None:
+        if beginning is not None:
+            self.sent.append((beginning, True))
         if self._error is not None and len(self.pieces) == self._room:
             raise self._error
         self.pieces.append((data, more_content))
-        self.timeouts.add(timeout)
 
 
 class Layer:

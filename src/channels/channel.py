@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 from channel_layers.base import BaseChannelLayer
@@ -66,9 +67,14 @@ class Channel(_Sender):
         pending = running()
         await self._asend(self._envelope(content, pending), pending)
 
-    def open_body(self) -> BodyWriter:
+    @property
+    def max_message_size(self) -> int:
+        """Bytes of one message, encoded, that its layer carries."""
+        return self._layer.max_message_size
+
+    def open_body(self) -> Body:
         """Return what writes the rest of a response of which more than the beginning is to be sent."""
-        return self._layer.open_body(self.name)
+        return Body(self, self._layer.open_body(self.name))
 
     def _envelope(self, content: Content, pending: Pending | None) -> Envelope:
         envelope = self._layer.message(self.name, content, pending.route if pending else "")
@@ -81,6 +87,32 @@ class Channel(_Sender):
 
     def __repr__(self) -> str:
         return f"Channel({self.name!r})"
+
+
+class Body:
+    """The rest of a response to ``channel``, which goes round its inbox by ``writer``."""
+
+    def __init__(self, channel: Channel, writer: BodyWriter) -> None:
+        self._channel = channel
+        self._writer = writer
+
+    def wait_for_room(self, size: int, timeout: float) -> None:
+        """Wait for room; see :meth:`channel_layers.body.BodyWriter.wait_for_room`."""
+        self._writer.wait_for_room(size, timeout)
+
+    def write(self, data: bytes, more_content: bool, beginning: Content | None = None) -> None:
+        """Send a piece for which there is room now, and in the same write what was sent before it.
+
+        That is what the consumer has sent, and the message ``beginning``. Raises
+        :exc:`~channel_layers.exceptions.ReaderGone`, and what an immediate send raises.
+        """
+        channel, pending = self._channel, running()
+        envelopes = [] if beginning is None else [channel._envelope(beginning, pending)]
+        write = partial(self._writer.write, data, more_content, 0.0)
+        if pending is None:
+            _raise(write(envelopes))
+        else:
+            pending.write_by(write, channel._layer, *envelopes)
 
 
 class Group(_Sender):

@@ -179,7 +179,7 @@ class CoroutineRun:
         self._worker = worker
         self._owner = owner
         self._contents = contents
-        self._pending = Pending(layer, partial(report_refused, layer))
+        self._pending = Pending(layer, partial(report_refused, layer), is_watched=True)
         self._pending.uses_database = owner.uses_database
         self._claims = HeldClaims(worker, self._pending)
         self._task: asyncio.Task[None] | None = None
@@ -202,10 +202,14 @@ class CoroutineRun:
         self._task = asyncio.get_running_loop().create_task(self._main(runner), context=context)
 
     def release(self) -> None:
-        """Let go what was sent so far: the consumer is slow. Called by the watchdog."""
-        with self._pending.lock:
+        """Let go what was sent so far: the consumer is slow. Called by the watchdog, again and again."""
+        if not self._pending.lock.acquire(blocking=False):
+            return  # something is leaving right now
+        try:
             if self.started:
                 self._pending.flush_eligible()
+        finally:
+            self._pending.lock.release()
 
     def abandon(self, reason: str, limit: TimeLimit) -> None:
         """Give its consumer up, which cannot be ended: answer for it. Called by a thread of its own."""

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Generator, Iterator
 from contextlib import closing, suppress
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, cast
 
 from django.conf import settings
 from django.core.handlers.base import BaseHandler
@@ -17,24 +17,18 @@ from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBad
 from django.http.response import HttpResponseBase, StreamingHttpResponse
 from django.urls import set_script_prefix
 
-from channel_layers.body import PIECE_SIZE, BodyWriter
 from channel_layers.exceptions import ReaderGone
+from channels.answer import Answer, Reply
 from channels.exceptions import RequestAborted, RequestTimeout, ResponseLater
 from channels.request import AsgiRequest, script_name_of
 from channels.sse import EventStream
 
 if TYPE_CHECKING:
-    from channels.channel import Channel
     from channels.message import Message
 
 __all__ = ["AsgiHandler", "AsgiRequest", "ViewConsumer"]
 
 logger = logging.getLogger("django.request")
-
-Reply = dict[str, Any]
-
-BEGINNING: Final = 64 * 1024
-"""Bytes of a body that are messages like any other."""
 
 UNANSWERED = (ResponseLater, RequestAborted)
 """What a view raises when this handler is to send nothing."""
@@ -150,9 +144,10 @@ class AsgiHandler(BaseHandler):
 class ViewConsumer:
     """Consumer of ``http.request`` that answers with Django's views.
 
-    A response of one message leaves with the consumer's other sends. Of a longer one the beginning leaves at once and
-    the rest goes round the inbox of its server (:mod:`channel_layers.body`), as fast as the client takes it; a client
-    that has gone ends it. Where nothing moves for ``send_timeout`` seconds it is given up.
+    A response of up to 64 KiB leaves with the consumer's other sends, the beginning of a longer one with its first
+    piece. The rest goes round the inbox of its server (:mod:`channel_layers.body`), as fast as the client takes it; a
+    client that has gone ends it. Parts of a stream that follow one another quickly leave together, and no later than
+    the watchdog of the worker comes by. Where nothing moves for ``send_timeout`` seconds the response is given up.
     """
 
     handler_class: type[AsgiHandler] = AsgiHandler
@@ -176,38 +171,9 @@ class ViewConsumer:
         if channel is None:
             raise ValueError(f"a message on {message.channel_name!r} without reply channel cannot be answered")
         answer = Answer(channel, self.send_timeout)
-        with closing(self.handler(message)) as replies, suppress(ReaderGone):
+        with closing(self.handler(message)) as replies, suppress(ReaderGone), answer:
             for reply in replies:
                 answer.send(reply)
-
-
-class Answer:
-    """The messages of one response on their way to ``channel``."""
-
-    def __init__(self, channel: Channel, timeout: float) -> None:
-        self._channel = channel
-        self._timeout = timeout
-        self._size = 0
-        self._body: BodyWriter | None = None
-
-    def send(self, reply: Reply) -> None:
-        """Send the next message; raises what :meth:`channel_layers.body.BodyWriter.write` raises."""
-        content, more_content = reply["content"], reply["more_content"]
-        if self._body is None:
-            beginning = content[: BEGINNING - self._size]
-            content = content[len(beginning) :]
-            self._begin({**reply, "content": beginning, "more_content": more_content or bool(content)})
-            if not content:
-                return
-            self._body = self._channel.open_body()
-        for start in range(0, len(content) or 1, PIECE_SIZE):
-            end = start + PIECE_SIZE
-            self._body.write(content[start:end], more_content or end < len(content), self._timeout)
-
-    def _begin(self, reply: Reply) -> None:
-        in_parts = self._size > 0 or reply["more_content"]
-        self._size += len(reply["content"])
-        self._channel.send(reply, immediately=in_parts)
 
 
 def encode_headers(response: HttpResponseBase) -> list[list[bytes]]:

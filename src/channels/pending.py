@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from typing import Protocol
 
 from django.db import connections
 
@@ -22,20 +23,33 @@ Report = Callable[[Refused], None]
 Write = Callable[[Sequence[Envelope]], list[Refused]]
 
 
+class Stream(Protocol):
+    """A response of which parts are held for a moment. What was gathered here was sent before them."""
+
+    def flush(self) -> None:
+        """Write what is held: the consumer sends something else."""
+
+    def release(self) -> None:
+        """Write what is held, without waiting for anybody; called by the watchdog, under ``lock``."""
+
+
 class Pending:
     """What the consumers of one slot have sent and the layer has not seen yet.
 
     ``route`` names the consumer at work, empty between two. What leaves does so under ``lock``, since the watchdog
-    writes from another thread. ``is_abandoned`` is whether its consumer was given up, ``uses_database`` whether this
-    slot has opened a database connection.
+    writes from another thread; ``is_watched`` is whether there is one. ``is_abandoned`` is whether its consumer was
+    given up, ``uses_database`` whether this slot has opened a database connection, ``stream`` the response that the
+    consumer streams.
     """
 
-    def __init__(self, layer: BaseChannelLayer, report: Report) -> None:
+    def __init__(self, layer: BaseChannelLayer, report: Report, is_watched: bool = False) -> None:
         self.layer = layer
         self.route = ""
         self.uses_database = False
         self.is_abandoned = False
-        self.lock = threading.Lock()
+        self.is_watched = is_watched
+        self.stream: Stream | None = None
+        self.lock = threading.RLock()
         self._report = report
         self._envelopes: list[Envelope] = []
         self._others: list[tuple[BaseChannelLayer, Envelope]] = []
@@ -94,6 +108,8 @@ class Pending:
     def add(self, layer: BaseChannelLayer, envelope: Envelope) -> None:
         """Gather a send of the running consumer; raise :exc:`RuntimeError` if that was given up."""
         self._check()
+        if self.stream is not None:
+            self.stream.flush()
         if self.uses_database and self._eligible is None and _in_atomic_block():
             with self.lock:
                 self._eligible = len(self._envelopes)
@@ -104,16 +120,27 @@ class Pending:
 
     def write_with(self, layer: BaseChannelLayer, *envelopes: Envelope) -> None:
         """Write envelopes now, behind what was gathered before them; raise if one is refused."""
+        if self.stream is not None:
+            self.stream.flush()
+        self.write_by(layer.write, layer, *envelopes)
+
+    def write_by(self, write: Write, layer: BaseChannelLayer, *envelopes: Envelope) -> None:
+        """As :meth:`write_with`, with ``write`` of ``layer``, which writes something else behind the envelopes."""
         self._check()
         with self.lock:
-            refused = self._flush(*(envelopes if layer is self.layer else ()))
-            if layer is not self.layer:
-                refused += layer.write(envelopes)
+            if layer is self.layer:
+                batch = self._drain()
+                refused = self._write(batch, lambda gathered: write([*gathered, *envelopes]))
+                refused += self._flush_others()
+            else:
+                refused = [*self._flush(), *write(envelopes)]
         self._raise_or_report(refused, envelopes)
 
     async def awrite_with(self, layer: BaseChannelLayer, *envelopes: Envelope) -> None:
         """As :meth:`write_with`."""
         self._check()
+        if self.stream is not None:
+            await asyncio.to_thread(self.stream.flush)
         with self.lock:
             batch = self._drain()
         own = list(envelopes) if layer is self.layer else []
@@ -159,7 +186,12 @@ class Pending:
             self._count_lost(len(self._drain()), error)
 
     def flush_eligible(self) -> None:
-        """Write what need not wait for the running consumer; called by the watchdog, under ``lock``."""
+        """Write what need not wait for the running consumer; called by the watchdog, under ``lock``.
+
+        What was gathered before a part of a stream leaves with that, as it would have if the part had not been held.
+        """
+        if self.stream is not None:
+            self.stream.release()
         eligible = self._eligible
         count = len(self._envelopes) if eligible is None else eligible
         batch = self._envelopes[:count]

@@ -42,7 +42,7 @@ class WorkerSlot:
         self._worker = worker
         self._watchdog = watchdog
         self._layer = layer = worker.channel_layer.channel_layer
-        self._pending = Pending(layer, partial(report_refused, layer))
+        self._pending = Pending(layer, partial(report_refused, layer), is_watched=True)
         self._slot: Slot = worker.channel_layer.open_slot(worker.retries)
         self._claims = Claims(worker, self._pending, self._slot)
         self._coroutines = worker.coroutines
@@ -209,8 +209,12 @@ class WorkerSlot:
         self._worker.overdue(reason)
 
     def release(self) -> None:
-        """The running consumer is slow: let go what it need not hold back. Called by the watchdog."""
-        with self._pending.lock:
+        """The running consumer is slow: let go what it need not hold back. Called by the watchdog, again and again."""
+        if not self._pending.lock.acquire(blocking=False):
+            return  # something is leaving right now
+        try:
             if self.started:
                 self._return_remaining()
                 self._pending.flush_eligible()
+        finally:
+            self._pending.lock.release()
