@@ -102,9 +102,8 @@ class Page:
         """Return the next events, without comments."""
         found: list[bytes] = []
         while len(found) < number:
-            chunk = self.next()
-            if not chunk.startswith(b":"):
-                found.append(chunk)
+            blocks = self.next().split(b"\n\n")  # several may come in one chunk, none in two
+            found += [block + b"\n\n" for block in blocks[:-1] if not block.startswith(b":")]
         return found
 
     def close(self) -> None:
