@@ -239,6 +239,8 @@ class Pending:
 
     def _drain(self) -> list[Envelope]:
         batch, self._envelopes, self._mark = self._envelopes, [], 0
+        if self._eligible is not None:
+            self._eligible = 0
         return batch
 
     def _raise_or_report(self, refused: list[Refused], envelopes: Sequence[Envelope]) -> None:

@@ -350,22 +350,23 @@ def test_other_sends_keep_their_places(stage: Stage, client: Client) -> None:
 
 def test_a_transaction_does_not_hold_parts_back(stage: Stage, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor what was sent before them, as if they had left at once."""
-    monkeypatch.setattr(pending_module, "_in_atomic_block", lambda: True)
-    stage.pending.uses_database = True
 
     def consumer(answer: Answer) -> None:
         stage.channel.send({"content": b"a", "more_content": True})
+        monkeypatch.setattr(pending_module, "_in_atomic_block", lambda: True)
+        stage.pending.uses_database = True
+        stage.channel.send({"content": b"b", "more_content": True})
         stage.watch()
-        assert client.read() == []
+        assert client.read() == [Part(b"a", True)]
         send(answer, b"1")
         stage.watch()
-        assert client.read() == [Part(b"a", True), Part(b"1", True)]
-        stage.channel.send({"content": b"b", "more_content": True})
+        assert client.read() == [Part(b"b", True), Part(b"1", True)]
+        stage.channel.send({"content": b"c", "more_content": True})
         stage.watch()
         assert client.read() == []
 
     stage.run(consumer)
-    assert client.read() == [Part(b"b", True)]
+    assert client.read() == [Part(b"c", True)]
 
 
 def test_a_stream_that_others_go_on_with_leaves_with_the_end_of_its_event(

@@ -289,6 +289,25 @@ def test_watchdog_leaves_a_transaction_alone(
     database(run)
 
 
+def test_what_leaves_at_once_in_a_transaction_lets_nothing_behind_it_go(
+    pending: Pending, layer: RecordingLayer, database: Callable[[Callable[[], None]], None]
+) -> None:
+    """It takes along what was sent before the transaction and in it; what follows may yet be regretted."""
+
+    def run() -> None:
+        connection.ensure_connection()
+        pending.uses_database = True
+        send(pending, 1)
+        with transaction.atomic():
+            send(pending, 2)
+            pending.write_with(layer, layer.message("jobs", {"n": 3}))
+            send(pending, 4)
+            watch(pending)
+        assert layer.written == [1, 2, 3]
+
+    database(run)
+
+
 def test_on_commit_runs_outside_the_transaction(
     pending: Pending, layer: RecordingLayer, database: Callable[[Callable[[], None]], None]
 ) -> None:
