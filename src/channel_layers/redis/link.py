@@ -62,14 +62,15 @@ class Link:
                 self.sock.sendall(portion)
         except WOULD_BLOCK:
             raise TimeoutError(f"nothing could be sent within {timeout:.1f} s") from None
-        if rest and self._poll is not None:
+        if rest:
             self._receive_more_than(len(commands) * SHORT)
         return self.answers(len(commands), timeout)
 
     def answers(self, count: int, timeout: float | None) -> Replies:
         """Return the next ``count`` replies; raise :exc:`OSError` if that takes ``timeout`` seconds."""
         if len(self._replies) < count:
-            self._limit_receiving(timeout, 1)
+            self._limit_receiving(timeout)
+            self.wait_for_more_than(0)
             try:
                 while len(self._replies) < count:
                     self._replies += self.receive()
@@ -81,7 +82,8 @@ class Link:
 
     def _receive_more_than(self, size: int) -> None:
         """Receive once there are more than ``size`` bytes, or after a moment: to wake a thread is dear."""
-        self._limit_receiving(LINGER, size + 1)
+        self._limit_receiving(LINGER)
+        self.wait_for_more_than(size)
         with suppress(*WOULD_BLOCK):
             self._replies += self.receive()
 
@@ -126,14 +128,17 @@ class Link:
             self._send_timeout = timeout
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(timeout))
 
-    def _limit_receiving(self, timeout: float | None, low_water: int) -> None:
-        """Let reads fail after ``timeout`` seconds, and wait for ``low_water`` bytes until then."""
+    def wait_for_more_than(self, size: int) -> None:
+        """Let nobody be woken for ``size`` bytes of replies. Without effect on TLS, where bytes are no replies."""
+        if size + 1 != self._low_water and self._poll is not None:
+            self._low_water = size + 1
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, self._low_water)
+
+    def _limit_receiving(self, timeout: float | None) -> None:
+        """Let reads fail after ``timeout`` seconds."""
         if timeout != self._timeout:
             self._timeout = timeout
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(timeout or 0))
-        if low_water != self._low_water:
-            self._low_water = low_water
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, low_water)
 
     def _peek(self) -> bytes:
         if not isinstance(self.sock, ssl.SSLSocket):
