@@ -26,12 +26,12 @@ class ServerEndedError(Exception):
 class RedisServer:
     """``program``, or redis-server, on a unix socket in ``folder``; it keeps nothing when it ends.
 
-    With a ``port`` it is also there, and its ``url`` leads there.
+    With a ``plain_port`` it is also there, and its ``url`` leads there.
     """
 
-    def __init__(self, folder: Path, program: str = "", port: int = 0) -> None:
+    def __init__(self, folder: Path, program: str = "", plain_port: int = 0) -> None:
         self.path = folder / "redis.sock"
-        self.port = port
+        self.plain_port = plain_port
         self._program = program or require("redis-server")
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
@@ -39,11 +39,11 @@ class RedisServer:
     @property
     def url(self) -> str:
         """What the ``hosts`` option takes."""
-        return f"redis://127.0.0.1:{self.port}" if self.port else f"unix://{self.path}"
+        return f"redis://127.0.0.1:{self.plain_port}" if self.plain_port else f"unix://{self.path}"
 
     def start(self, *options: str) -> None:
         """Start it and wait until it answers."""
-        listens = ["--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", str(self.path)]
+        listens = ["--port", str(self.plain_port), "--bind", "127.0.0.1", "--unixsocket", str(self.path)]
         arguments = [*listens, "--save", "", "--dir", str(self._folder)]
         self._process = subprocess.Popen(
             [self._program, *arguments, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
