@@ -11,7 +11,8 @@ from channel_layers.messages import check_effect
 from daphne.access import CLOSE, Access
 from daphne.broadcast import Broadcast, Share, data_frame
 from daphne.compression import Agreement
-from daphne.frames import Close, Event, Fail, FrameParser, Ping, Pong, close_frame, ping_frame, pong_frame
+from daphne.frames import Close, Event, Fail, FrameParser, Ping, Pong
+from daphne.framing import close_frame, ping_frame, pong_frame
 from daphne.lane import RECEIVE, Lane
 from daphne.pace import Rate
 from daphne.writing import WritingConnection
