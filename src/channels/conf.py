@@ -105,20 +105,29 @@ def faults() -> list[str]:
         for key in given
         if key not in known
     ]
-    found += [
+    return found + _faulty_values(given) + _faulty_values_of_1x()
+
+
+def _faulty_values(given: Mapping[str, Any]) -> list[str]:
+    found = [
         f"CHANNELS[{key!r}] is {' or '.join(map(repr, choices))}, not {given[key]!r}"
         for key, choices in _CHOICES.items()
         if key in given and given[key] not in choices
     ]
     found += [
-        f"CHANNELS[{key!r}] is {_KINDS[kind][1]}, not {given[key]!r}"
-        for key, kind in SERVER_KEYS.items()
-        if key in given and not _is_of_kind(given[key], kind)
+        f"CHANNELS[{key!r}] is {_KINDS[SERVER_KEYS[key]][1]}, not {value!r}"
+        for key, value in given.items()
+        if key in SERVER_KEYS and not _is_of_kind(value, SERVER_KEYS[key])
     ]
     timeout = given.get("ORDER_TIMEOUT", 1.0)
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
         found.append(f"CHANNELS['ORDER_TIMEOUT'] is a positive number of seconds, not {timeout!r}")
     return found
+
+
+def _faulty_values_of_1x() -> list[str]:
+    protocols = getattr(settings, "CHANNELS_WS_PROTOCOLS", None) or ()
+    return [] if _is_of_kind(protocols, list) else [f"CHANNELS_WS_PROTOCOLS is a list, not {protocols!r}"]
 
 
 def accepts_on_return() -> bool:

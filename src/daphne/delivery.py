@@ -153,7 +153,7 @@ class Delivery:
 
     def _count_bad(self, cause: str, sent: str, error: InvalidContent) -> None:
         """Count a message that nobody can act on. Each fault has a line of its own, while there are not too many."""
-        fault = f"{cause}: {error.key:.40}"
+        fault = f"{cause}: {error.key[:40]!r}"
         if error.key and (fault in self._faults or len(self._faults) < MAX_FAULTS):
             self._faults.add(fault)
             cause = fault

@@ -72,6 +72,12 @@ def test_fault_has_its_sentence(given: Any, beginning: str) -> None:
             assert str(caught.value) == fault
 
 
+def test_fault_of_a_setting_of_1x() -> None:
+    """It is found beside ours, because it means the same."""
+    with override_settings(CHANNELS_WS_PROTOCOLS="chat"):
+        assert conf.faults() == ["CHANNELS_WS_PROTOCOLS is a list, not 'chat'"]
+
+
 def test_all_faults_are_found() -> None:
     """One sentence each."""
     with override_settings(CHANNELS={"A": 1, "B": 2, "ACCEPT": 3}):
