@@ -128,7 +128,7 @@ class Delivery:
             try:
                 connection.deliver(codec.decode(envelope.content), None)
             except InvalidContent as error:
-                self._count_bad("bad message", f"sent by {_sender_of(envelope)}", error)
+                self._losses.count("bad message", f"sent by {_sender_of(envelope)}: {error}")
             # An accept hands the socket to another object; an end may have forgotten it.
             connection = self._connections.get(channels[0], connection)
         elif envelope.kind == NOTE and envelope.session is not None and isinstance(connection, LaneConnection):
@@ -142,7 +142,8 @@ class Delivery:
             check_reply_of_kind(kind, content)
             frame = _frame_of(kind, content)
         except InvalidContent as error:  # its sender could not know what the members are
-            self._count_bad("bad group message", f"group {envelope.target!r}, sent by {_sender_of(envelope)}", error)
+            detail = f"group {envelope.target!r}, sent by {_sender_of(envelope)}: {error}"
+            self._losses.count(f"bad group message: {self._fault(error)}", detail)
             return
         broadcast = Broadcast(envelope.target, content, frame, self._policies.of(envelope.target))
         if self._fanouts or len(channels) > STRIDE:
@@ -151,13 +152,14 @@ class Delivery:
             for channel in channels:
                 self._write(channel, broadcast)
 
-    def _count_bad(self, cause: str, sent: str, error: InvalidContent) -> None:
-        """Count a message that nobody can act on. Each fault has a line of its own, while there are not too many."""
-        fault = f"{cause}: {error.key[:40]!r}"
-        if error.key and (fault in self._faults or len(self._faults) < MAX_FAULTS):
-            self._faults.add(fault)
-            cause = fault
-        self._losses.count(cause, f"{sent}: {error}")
+    def _fault(self, error: InvalidContent) -> str:
+        """Return a name for what is wrong, by its key while there are not too many: each has a log line of its own."""
+        if not error.key:
+            return "nothing to do"
+        key = repr(error.key[:40])
+        if len(self._faults) < MAX_FAULTS:
+            self._faults.add(key)
+        return key if key in self._faults else "another key"
 
     def _write_slice(self) -> None:
         deadline = time.perf_counter() + SLICE
