@@ -83,12 +83,12 @@ class Slot(ABC):
         """As :meth:`settle`."""
         return await asyncio.to_thread(self.settle, envelopes)
 
-    def settle_and_take(
-        self, envelopes: Sequence[Envelope], wants: Mapping[str, int], limit: int
-    ) -> tuple[list[Refused], list[Envelope]]:
-        """As :meth:`settle` and then a :meth:`take` that does not wait: in one write, where the layer can do that."""
-        refused = self.settle(envelopes)
-        return refused, self.take(wants, limit, 0)
+    def settle_before_take(self, envelopes: Sequence[Envelope], wants: Mapping[str, int], limit: int) -> list[Refused]:
+        """As :meth:`settle`, where a :meth:`take` follows: what it asks for leaves in the same write, if the layer can.
+
+        That take then goes by these ``wants`` and this ``limit``.
+        """
+        return self.settle(envelopes)
 
     @abstractmethod
     def put_back(self, envelopes: Sequence[Envelope]) -> None:

@@ -16,7 +16,7 @@ from channel_layers.exceptions import may_have_arrived
 from channel_layers.slot import Refused, Slot
 from channels.claims import Claims
 from channels.coroutine_runner import Contents
-from channels.pending import Pending, Write
+from channels.pending import Pending
 from channels.runner import Abandoned, Runner, report_refused
 from channels.signals import worker_ready
 from channels.time_limits import TimeLimit
@@ -138,27 +138,23 @@ class WorkerSlot:
             self._claims.put_back(refused)
 
     def _settle(self) -> None:
-        """Write what was gathered and, in the same write, take what waits already."""
-        taken: list[Envelope] = []
-
-        def write(envelopes: Sequence[Envelope]) -> list[Refused]:
-            refused, taken[:] = self._slot.settle_and_take(envelopes, self._wanted(), MAX_TAKE)
-            return refused
-
-        while not self._settled(write):
+        """Write what was gathered, and ask in the same write for what comes next."""
+        while not self._settled():
             pass
-        self._remaining.extend(taken)
 
-    def _settled(self, write: Write) -> bool:
+    def _settled(self) -> bool:
         """Return whether what was gathered needs no further attempt: while nothing was sent, there is one."""
         stops = self._worker.stopping.is_set()
         try:
-            self._pending.settle(self._slot.settle if stops else write)
+            self._pending.settle(self._slot.settle if stops else self._settle_before_take)
         except OSError as error:
             if stops:
                 self._pending.give_up(error)
             return stops or may_have_arrived(error)
         return True
+
+    def _settle_before_take(self, envelopes: Sequence[Envelope]) -> list[Refused]:
+        return self._slot.settle_before_take(envelopes, self._wanted(), MAX_TAKE)
 
     def _next(self) -> Envelope | None:
         try:

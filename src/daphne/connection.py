@@ -56,7 +56,7 @@ class LaneConnection(asyncio.Protocol):
         envelope = self.lane.take()
         if envelope is not None:
             self._server.outbox.post(envelope)
-        elif self.lane.under_way is None:
+        elif self.lane.idle:  # else its head waits for another attempt
             self._drained()
 
     def _push_disconnect(self, code: int, reason: str) -> None:

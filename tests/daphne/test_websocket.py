@@ -267,6 +267,23 @@ async def test_an_event_that_is_wanted_later_comes_again_after_a_growing_delay()
         rest.end()
 
 
+async def test_a_disconnect_waits_for_what_is_wanted_later() -> None:
+    """A socket that ends meanwhile is remembered until both are done."""
+    async with serving() as rig:
+        socket = await rig.open()
+        socket.say("a")
+        (await rig.job(RECEIVE)).end(outcome=AGAIN)
+        await idle()
+        socket.transport.lose()
+        assert await rig.is_quiet()
+        while not rig.depth(RECEIVE):
+            await elapse(0.01)
+        (await rig.job(RECEIVE)).end()
+        (await rig.job(DISCONNECT)).end()
+        await idle()
+        assert not rig.server.connections
+
+
 async def test_what_is_wanted_later_is_no_more_wanted_after_the_server_has_stopped() -> None:
     """The attempt that is due then finds an outbox nobody empties, and does no harm."""
     async with serving() as rig:

@@ -153,31 +153,68 @@ class SlotConformance(Harness):
             assert len(drained(layer, "conformance.b")) == 1
             assert layer.find_lost([sent]) == [sent]
 
-    def test_settle_and_take_ends_old_claims_and_makes_new_ones(
-        self, layer: BaseChannelLayer, slot: Slot, owner: str
-    ) -> None:
-        """What waits already is taken with the answers, up to the limits; what was answered is nowhere any more."""
+    def test_settle_before_take_ends_old_claims(self, layer: BaseChannelLayer, slot: Slot, owner: str) -> None:
+        """The take that follows gets what waits, up to the limits; what was answered is nowhere any more."""
         first, second, third = (event("conformance.a", owner, token, n=token) for token in (1, 2, 3))
         layer.write([first, second, third])
         self.take(slot, "conformance.a", limit=1)
-        refused, taken = slot.settle_and_take([done(owner, 1)], {"conformance.a": 1, "conformance.b": 5}, 5)
-        assert (refused, [envelope.token for envelope in taken]) == ([], [2])
+        wants = {"conformance.a": 1, "conformance.b": 5}
+        assert slot.settle_before_take([done(owner, 1)], wants, 5) == []
+        assert [envelope.token for envelope in slot.take(wants, 5, self.patience)] == [2]
         assert layer.find_lost([first, second, third]) == [first]
-        assert [e.token for e in slot.settle_and_take([done(owner, 2)], {"conformance.a": 5}, 5)[1]] == [3]
+        assert slot.settle_before_take([done(owner, 2)], wants, 5) == []
+        assert [envelope.token for envelope in slot.take(wants, 5, self.patience)] == [3]
         assert slot.settle([done(owner, 3)]) == []
         assert layer.find_lost([first, second, third]) == [first, second, third]
 
-    def test_settle_and_take_does_not_wait(self, new_layer: NewLayer) -> None:
-        """Neither for messages, nor does a refusal keep it from taking."""
+    def test_settle_before_take_returns_what_was_refused(self, new_layer: NewLayer) -> None:
+        """Though there is nothing to take for now; the take that follows waits for it."""
         layer = new_layer(capacity=1)
         layer.send("conformance.full", {})
+        wants = {"conformance.a": 1}
         with layer.open_slot() as slot:
-            (refused,), taken = slot.settle_and_take([layer.message("conformance.full", {})], {"conformance.a": 1}, 1)
-            assert (type(refused.error), taken) == (layer.ChannelFull, [])
-            layer.send("conformance.a", {"n": 1})
-            (refused,), taken = slot.settle_and_take([layer.message("conformance.full", {})], {"conformance.a": 1}, 1)
-            assert codec.decode(taken[0].content) == {"n": 1}
+            (refused,) = slot.settle_before_take([layer.message("conformance.full", {})], wants, 1)
+            assert type(refused.error) is layer.ChannelFull
+            (taken,), _ = self.together(
+                lambda: slot.take(wants, 1, self._wait), lambda: layer.send("conformance.a", {"n": 1})
+            )
+            assert codec.decode(taken.content) == {"n": 1}
             slot.settle([])
+
+    def test_settle_before_take_waits_for_nothing(self, layer: BaseChannelLayer, slot: Slot, owner: str) -> None:
+        """The take that follows does, as long as it may, and goes by the wants that were told before."""
+        layer.write([event("conformance.a", owner)])
+        self.take(slot, "conformance.a")
+        assert slot.settle_before_take([done(owner, 1)], {"conformance.b": 1}, 1) == []
+        assert slot.take({"conformance.b": 1}, 1, 0) == []
+        (taken,), _ = self.together(lambda: self.take(slot, "conformance.b"), lambda: layer.send("conformance.b", {}))
+        assert taken.target == "conformance.b"
+        slot.settle([])
+
+    def test_interrupt_ends_a_take_that_follows_a_settle(self, layer: BaseChannelLayer, slot: Slot) -> None:
+        """Whether it comes before the settle, behind it or while the take waits."""
+        wants = {"conformance.a": 1}
+        for when in ("before", "behind", "while"):
+            layer.send("conformance.a", {})
+            self.take(slot, "conformance.a")
+            if when == "before":
+                slot.interrupt()
+            assert slot.settle_before_take([], wants, 1) == []
+            if when == "behind":
+                slot.interrupt()
+            calls = [lambda: slot.take(wants, 1, None), slot.interrupt]
+            assert self.together(*calls[: 2 if when == "while" else 1])[0] == []
+
+    def test_a_slot_closed_before_its_take_leaves_everything(self, layer: BaseChannelLayer, owner: str) -> None:
+        """What came behind its settle is there for others, in its order, and nothing is counted."""
+        layer.write([event("conformance.a", owner)])
+        slot = layer.open_slot()
+        self.take(slot, "conformance.a")
+        assert slot.settle_before_take([done(owner, 1)], {"conformance.a": 2}, 2) == []
+        layer.send_many([("conformance.a", {"n": n}) for n in range(3)])
+        slot.close()
+        assert [content["n"] for _, content in drained(layer, "conformance.a")] == [0, 1, 2]
+        assert layer.losses.counts.total() == 0
 
     # -- putting back ----------------------------------------------------------------------------------------------
 

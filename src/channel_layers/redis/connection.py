@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from channel_layers.exceptions import LayerUnavailable
 from channel_layers.redis.connector import Connector, Unknown, Welcome
-from channel_layers.redis.exchange import Request
+from channel_layers.redis.exchange import REST, Request, Rest
 from channel_layers.redis.link import Link
 from channel_layers.redis.protocol import Commands, Replies, has_error
 
@@ -33,6 +34,8 @@ class Connection:
         self.lost = 0
         self._connector = connector
         self._link: Link | None = None
+        self._rest: Rest | None = None  # that was sent and not asked for
+        self._rest_replies: Replies | None = None  # to that, where they had to be received
         self._used = 0.0
         self._turn = threading.Lock()
         self._is_to_close = False
@@ -47,8 +50,10 @@ class Connection:
         if not self._turn.acquire(timeout=max(patience, 0)):
             raise LayerUnavailable(f"the connection to {self._connector.address} was busy for {patience:.1f} s")
         try:
+            if request is REST:
+                return self._rest_answered()
             link = self._opened(patience)
-            replies = self._answered(link, request.said_in(link.run), request.wait)
+            replies = self._answered(link, request.said_in(link.run), request.wait, request.rest)
         finally:
             self._turn.release()
             if self._is_to_close:
@@ -87,8 +92,11 @@ class Connection:
         link, self._link = self._link, None
         if link is not None:
             link.close()
+            if self._rest is not None and self._rest_replies is None:
+                self._rest, self.lost = None, link.client_id
 
     def _opened(self, patience: float) -> Link:
+        self._end_rest()
         if self._link is not None and time.monotonic() - self._used > IDLE and self._link.has_ended():
             self._drop()
         if self._link is None:
@@ -97,20 +105,45 @@ class Connection:
                 self._answered(link, commands, 0)
         return self._link
 
-    def _answered(self, link: Link, commands: Commands, wait: float | None) -> Replies:
+    def _answered(self, link: Link, commands: Commands, wait: float | None, rest: Rest | None = None) -> Replies:
         limit = None if wait is None else wait + self._connector.timeout
-        replies = self._exchanged(link, commands, limit)
+        self._rest, self._rest_replies = rest, None
+        replies = self._exchanged(link, partial(link.request, commands, limit, rest.commands if rest else ()))
+        return self._checked(link, commands, replies, limit) if has_error(replies) else replies
+
+    def _rest_answered(self) -> Replies:
+        rest, self._rest = self._rest, None
+        replies, self._rest_replies = self._rest_replies, None
+        if rest is None:
+            raise self._connector.lost(ConnectionResetError("the link was closed"), time.monotonic())
+        if replies is None:
+            assert self._link is not None  # a link that is dropped takes its rest along
+            replies = self._exchanged(self._link, partial(self._link.answers, len(rest.commands), None))
         if not has_error(replies):
             return replies
+        return self._checked(self._opened(self._connector.timeout), rest.commands, replies, None)
+
+    def _end_rest(self) -> None:
+        """Have the server answer what it takes its time for, so that something else can be asked."""
+        if self._rest is None or self._rest_replies is not None:
+            return
+        assert self._link is not None
+        self._rest.cut()
+        answers = partial(self._link.answers, len(self._rest.commands), self._connector.timeout)
+        self._rest_replies = self._exchanged(self._link, answers)
+
+    def _checked(self, link: Link, commands: Commands, replies: Replies, limit: float | None) -> Replies:
+        """Return ``replies`` with those that an unknown script has; raise what any other error means."""
+        self._end_rest()
         unknown = Unknown(commands, replies)
         if unknown.commands:
-            unknown.fill(self._exchanged(link, unknown.commands, limit))
+            unknown.fill(self._exchanged(link, partial(link.request, unknown.commands, limit)))
         return self._connector.checked(replies)
 
-    def _exchanged(self, link: Link, commands: Commands, limit: float | None) -> Replies:
+    def _exchanged(self, link: Link, exchange: Callable[[], Replies]) -> Replies:
         begun = self._used = time.monotonic()
         try:
-            return link.request(commands, limit)
+            return exchange()
         except OSError as error:
             self.lost = link.client_id
             self._drop()

@@ -11,6 +11,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 from channel_layers.redis import exchange
@@ -63,8 +64,8 @@ class Connections:
         return await exchange.arun(steps, self.say)
 
     def begin(self, steps: Exchange[T], done: Done[T]) -> None:
-        """As :meth:`arun`, and call ``done`` in the end."""
-        Conversation(steps, self.say, done).begin()
+        """As :meth:`arun`, and call ``done`` in the end, which need not be soon."""
+        Conversation(steps, partial(self.say, is_awaited=False), done).begin()
 
     def say_at_once(self, commands: Commands) -> Replies:
         """Send ``commands`` with a single attempt to connect.
@@ -80,10 +81,10 @@ class Connections:
         with self.lent() as connection:
             return connection.ask(request)
 
-    def say(self, request: Request, answer: Callable[[Answer], None]) -> None:
+    def say(self, request: Request, answer: Callable[[Answer], None], is_awaited: bool = True) -> None:
         """Make a request over a connection of the running loop; what waits in the server has one of its own."""
         if request.wait == 0:
-            self.shelf().writing.say(request, answer)
+            self.shelf().writing.say(request, answer, is_awaited)
             return
         connection = self.alend()
 

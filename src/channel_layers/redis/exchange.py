@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator
 from functools import partial
-from typing import Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from channel_layers.exceptions import LayerUnavailable
 from channel_layers.redis.protocol import Commands, Replies
@@ -17,19 +17,34 @@ from channel_layers.redis.protocol import Commands, Replies
 T = TypeVar("T")
 
 
+class Rest(NamedTuple):
+    """Commands that leave in the same write, behind a request; the server may wait for ever before it answers them.
+
+    The answer is asked for with :data:`REST`. What is asked before that has the wait end first, by ``cut``.
+    """
+
+    commands: Commands
+    cut: Callable[[], object]
+
+
 class Request(NamedTuple):
     """Commands that leave in one write. The server may think about them for ``wait`` seconds, ``None``: for ever.
 
-    Commands that say in which run of the server they are said are made by a function, once there is a link.
+    Commands that say in which run of the server they are said are made by a function, once there is a link. A ``rest``
+    is for connections of threads only.
     """
 
     commands: Commands | Callable[[str], Commands]
     wait: float | None = 0.0
+    rest: Rest | None = None
 
     def said_in(self, run: str) -> Commands:
         """Return the commands for a link to the server's run ``run``."""
         return self.commands(run) if callable(self.commands) else self.commands
 
+
+REST: Final = Request(())
+"""Asks for the replies to the rest of the last request."""
 
 Exchange = Generator[Request, Replies, T]
 Answer: TypeAlias = Replies | LayerUnavailable

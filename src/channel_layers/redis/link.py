@@ -6,6 +6,7 @@ import select
 import socket
 import ssl
 import struct
+from contextlib import suppress
 from typing import Final
 
 from channel_layers.redis.address import Address
@@ -13,6 +14,10 @@ from channel_layers.redis.protocol import Commands, Parser, ProtocolError, Repli
 from channel_layers.redis.scripts import load_all
 
 RECEIVE_SIZE: Final = 64 * 1024
+SHORT: Final = 8
+"""Bytes that a reply may have which says no more than that all is well."""
+LINGER: Final = 0.01
+"""Seconds that such replies may wait for what comes behind them."""
 WOULD_BLOCK: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 """What a socket raises that has nothing to read, or no room to write."""
 # No key is tracked, so all that is ever told is that every key is gone; RESP3 tells it over the link itself.
@@ -30,8 +35,10 @@ class Link:
     def __init__(self, address: Address, name: str, timeout: float, tracks: bool = False) -> None:
         self.sock = address.open(timeout)
         self._parser = Parser()
+        self._replies: Replies = []  # that were received and not asked for
         self._timeout: float | None = -1.0
         self._send_timeout = -1.0
+        self._low_water = 1
         self._poll = _poll_of(self.sock)
         try:
             self.sock.settimeout(None)
@@ -42,18 +49,43 @@ class Link:
             self.close()
             raise
 
-    def request(self, commands: Commands, timeout: float | None) -> Replies:
-        """Send ``commands`` and return their replies; raise :exc:`OSError` if that takes ``timeout`` seconds."""
-        self._limit(timeout)
-        replies: Replies = []
+    def request(self, commands: Commands, timeout: float | None, rest: Commands = ()) -> Replies:
+        """Send ``commands`` and return their replies; raise :exc:`OSError` if that takes ``timeout`` seconds.
+
+        Behind them leaves a ``rest`` that may take its time, with replies for :meth:`answers`. Those to ``commands``
+        are then left where they are for a moment: as a rule both can be received together.
+        """
+        if timeout is not None:  # a wait without a limit is one for the answer
+            self._limit_sending(timeout)
         try:
-            for portion in portions(commands):
+            for portion in portions([*commands, *rest] if rest else commands):
                 self.sock.sendall(portion)
-            while len(replies) < len(commands):
-                replies += self.receive()
         except WOULD_BLOCK:
-            raise TimeoutError(f"no answer within {timeout:.1f} s") from None
-        return replies
+            raise TimeoutError(f"nothing could be sent within {timeout:.1f} s") from None
+        if rest:
+            self._receive_more_than(len(commands) * SHORT)
+        return self.answers(len(commands), timeout)
+
+    def answers(self, count: int, timeout: float | None) -> Replies:
+        """Return the next ``count`` replies; raise :exc:`OSError` if that takes ``timeout`` seconds."""
+        if len(self._replies) < count:
+            self._limit_receiving(timeout)
+            self.wait_for_more_than(0)
+            try:
+                while len(self._replies) < count:
+                    self._replies += self.receive()
+            except WOULD_BLOCK:
+                raise TimeoutError(f"no answer within {timeout:.1f} s") from None
+        found = self._replies[:count]
+        del self._replies[:count]
+        return found
+
+    def _receive_more_than(self, size: int) -> None:
+        """Receive once there are more than ``size`` bytes, or after a moment: to wake a thread is dear."""
+        self._limit_receiving(LINGER)
+        self.wait_for_more_than(size)
+        with suppress(*WOULD_BLOCK):
+            self._replies += self.receive()
 
     def receive(self) -> Replies:
         """Return the replies that the next bytes complete; raise :exc:`OSError` if the connection has ended."""
@@ -90,16 +122,23 @@ class Link:
         """Close the socket."""
         self.sock.close()
 
-    def _limit(self, timeout: float | None) -> None:
-        """Let reads and writes fail after ``timeout`` seconds. By the kernel: Python's own way polls each time."""
-        if timeout == self._timeout:
-            return
-        self._timeout = timeout
-        value = struct.pack("ll", *divmod(int((timeout or 0) * 1_000_000), 1_000_000))
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
-        if timeout is not None and timeout != self._send_timeout:  # a wait without a limit is one for the answer
+    def _limit_sending(self, timeout: float) -> None:
+        """Let writes fail after ``timeout`` seconds. By the kernel: Python's own way polls each time."""
+        if timeout != self._send_timeout:
             self._send_timeout = timeout
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(timeout))
+
+    def wait_for_more_than(self, size: int) -> None:
+        """Let nobody be woken for ``size`` bytes of replies. Without effect on TLS, where bytes are no replies."""
+        if size + 1 != self._low_water and self._poll is not None:
+            self._low_water = size + 1
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, self._low_water)
+
+    def _limit_receiving(self, timeout: float | None) -> None:
+        """Let reads fail after ``timeout`` seconds."""
+        if timeout != self._timeout:
+            self._timeout = timeout
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(timeout or 0))
 
     def _peek(self) -> bytes:
         if not isinstance(self.sock, ssl.SSLSocket):
@@ -122,6 +161,10 @@ class Link:
             if isinstance(reply, ReplyError):
                 raise reply
         return _client_id(replies[-2]), _run_id(replies[-1])
+
+
+def _timeval(seconds: float) -> bytes:
+    return struct.pack("ll", *divmod(int(seconds * 1_000_000), 1_000_000))
 
 
 def _poll_of(sock: socket.socket) -> select.poll | None:

@@ -8,23 +8,28 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from channel_layers.exceptions import LayerDeclined, LayerUnavailable
 from channel_layers.redis.connector import Connector, Unknown, Welcome
 from channel_layers.redis.exchange import Answer, Request, conclude
-from channel_layers.redis.link import WOULD_BLOCK, Link
+from channel_layers.redis.link import LINGER, WOULD_BLOCK, Link
 from channel_layers.redis.protocol import Commands, Replies, has_error, portions
 
 Answering: TypeAlias = Callable[[Answer], None]
 
 
+MANY: Final = 64
+"""Bytes of answers that nobody waits for and that are worth a turn of the loop."""
+
+
 class Batch:
     """The replies that one request waits for; ``limit`` is how many seconds, from ``since`` on."""
 
-    __slots__ = ("answer", "commands", "limit", "missing", "replies", "since")
+    __slots__ = ("answer", "commands", "is_awaited", "limit", "missing", "replies", "since")
 
-    def __init__(self, commands: Commands, limit: float | None, answer: Answering) -> None:
+    def __init__(self, commands: Commands, limit: float | None, answer: Answering, is_awaited: bool) -> None:
+        self.is_awaited = is_awaited
         self.commands = commands
         self.missing = len(commands)
         self.replies: Replies = []
@@ -80,12 +85,17 @@ class LoopConnection:
         self._unsent: deque[bytes | memoryview] = deque()
         self._is_full = False
         self._unanswered: deque[Batch] = deque()
+        self._awaited = 0  # of these
         self._timer: asyncio.TimerHandle | None = None
+        self._linger_timer: asyncio.TimerHandle | None = None
 
-    def say(self, request: Request, answer: Answering) -> None:
-        """Make ``request``; call ``answer`` with the replies, or with what :meth:`ask` raises."""
+    def say(self, request: Request, answer: Answering, is_awaited: bool = True) -> None:
+        """Make ``request``; call ``answer`` with the replies, or with what :meth:`ask` raises.
+
+        Replies that nobody awaits may come a moment later, several together.
+        """
         if self._link is not None and not self._unsaid:
-            self._send(request.said_in(self._link.run), request.wait, answer)
+            self._send(request.said_in(self._link.run), request.wait, answer, is_awaited)
             return
         self._unsaid[answer] = request
         if self._link is None and self._opening is None:
@@ -186,9 +196,14 @@ class LoopConnection:
 
     # -- sending ---------------------------------------------------------------------------------------------------
 
-    def _send(self, commands: Commands, wait: float | None, answer: Answering) -> None:
+    def _send(self, commands: Commands, wait: float | None, answer: Answering, is_awaited: bool = True) -> None:
         limit = None if wait is None else wait + self._connector.timeout
-        self._unanswered.append(Batch(commands, limit, answer))
+        self._unanswered.append(Batch(commands, limit, answer, is_awaited))
+        self._awaited += is_awaited
+        if self._link is not None:
+            self._link.wait_for_more_than(0 if self._awaited else MANY)
+        if not is_awaited and self._linger_timer is None:
+            self._linger_timer = self.loop.call_later(LINGER, self._end_lingering)
         if limit is not None and self._timer is None:
             self._timer = self.loop.call_later(limit, self._look_after)
         is_idle = not self._unsent
@@ -228,6 +243,13 @@ class LoopConnection:
 
     # -- answers ---------------------------------------------------------------------------------------------------
 
+    def _end_lingering(self) -> None:
+        """Receive what nobody waits for, and from now on what comes at once if there is more to come."""
+        self._linger_timer = None
+        self._receive()
+        if self._link is not None and self._unanswered:
+            self._link.wait_for_more_than(0)
+
     def _receive(self) -> None:
         """Read until nothing is left: of a connection that was reset uvloop tells once, whatever it still holds."""
         try:
@@ -252,6 +274,7 @@ class LoopConnection:
         if batch.missing:
             return
         self._unanswered.popleft()
+        self._awaited -= batch.is_awaited
         if has_error(batch.replies):
             self._answer_error(batch)
         else:
@@ -298,7 +321,7 @@ class LoopConnection:
             self._unwatch(link)
             link.close()
         self._unsent.clear()
-        unanswered, self._unanswered = self._unanswered, deque()
+        unanswered, self._unanswered, self._awaited = self._unanswered, deque(), 0
         if not self.loop.is_closed():
             for batch in unanswered:
                 batch.answer(self._connector.lost(error, batch.since))
@@ -309,9 +332,10 @@ class LoopConnection:
             if self._is_full:
                 self.loop.remove_writer(link.sock)
         self._is_full = False
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._linger_timer):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._linger_timer = None
 
 
 def _ignore(answer: Answer) -> None:

@@ -25,7 +25,7 @@ from channel_layers.exceptions import LayerDeclined, LayerUnavailable, may_have_
 from channel_layers.redis import aside, dead, entries
 from channel_layers.redis.connection import Connection
 from channel_layers.redis.custody import RedisCustody, putting_back
-from channel_layers.redis.exchange import Exchange, Request, arun, run
+from channel_layers.redis.exchange import REST, Exchange, Request, Rest, arun, run
 from channel_layers.redis.loop_connection import LoopConnection
 from channel_layers.redis.protocol import Argument, pack
 from channel_layers.redis.scripts import HAND_OVER, RELEASE, TAKE
@@ -63,6 +63,7 @@ class RedisSlot(Slot):
         self._scripts: dict[tuple[Wants, int, int, int], tuple[list[str], bytes]] = {}
         self._interrupted = threading.Event()
         self._waiting = False
+        self._begun: list[str] | None = None  # channels of a take that was begun
         self._connection: Connection | None = None
         self._loop_connection: LoopConnection | None = None
 
@@ -96,11 +97,9 @@ class RedisSlot(Slot):
             return []
         return await arun(self._settling(envelopes), self._alent().say)
 
-    def settle_and_take(
-        self, envelopes: Sequence[Envelope], wants: Mapping[str, int], limit: int
-    ) -> tuple[list[Refused], list[Envelope]]:
-        """As :meth:`settle`, and claim what waits already, in one write."""
-        return run(self._settling_and_taking(envelopes, wants, limit), self._lent().ask)
+    def settle_before_take(self, envelopes: Sequence[Envelope], wants: Mapping[str, int], limit: int) -> list[Refused]:
+        """As :meth:`settle`, and begin the next take in the same write."""
+        return run(self._settling_before_take(envelopes, wants, limit), self._lent().ask)
 
     def put_back(self, envelopes: Sequence[Envelope]) -> None:
         """Return claimed messages to the head of their queues, in their old order."""
@@ -116,12 +115,12 @@ class RedisSlot(Slot):
         """Make a take that waits, or else the next one, return at once."""
         self._interrupted.set()
         if self._waiting:
-            self._layer.say_if_possible(ringing(self._wake()))
+            self._ring()
 
     def close(self) -> None:
         """Give the slot up; what it had claimed and not settled is lost, and counted, or delivered again."""
         try:
-            if self._claimed or self._unconfirmed:
+            if self._claimed or self._unconfirmed or self._begun:
                 run(self._closing(), self._lent().ask)
         except LayerUnavailable:  # then the claims end when this process is found dead
             logger.warning("slot %s could not give up its claims: the layer is away", self._name)
@@ -138,9 +137,12 @@ class RedisSlot(Slot):
         try:
             # Where the last look found nothing, the bells tell of what has come since.
             waiting = self._found_nothing and self._goes_on(deadline)
-            taken = yield from self._look(wants, limit, deadline, waiting=waiting)
+            if self._begun:
+                taken = yield from self._take_begun(deadline)
+            else:
+                taken = yield from self._look(wants, limit, deadline, waiting=waiting)
             while not taken and self._goes_on(deadline):
-                taken = yield from self._look(wants, limit, deadline, waiting=True)
+                taken = yield from self._look(wants, limit, deadline, waiting=self._found_nothing)
         finally:
             self._waiting = False
         if not taken:
@@ -155,6 +157,16 @@ class RedisSlot(Slot):
         self._found_nothing = False
         at_once = not waiting or self._unconfirmed
         request = Request([script]) if at_once else self._wait(channels, script, deadline)
+        return (yield from self._taken(channels, request, deadline))
+
+    def _take_begun(self, deadline: float | None) -> Exchange[list[Envelope]]:
+        """Return what a take that was begun finds, without much waiting if there is a ``deadline``."""
+        channels, self._begun = self._begun or [], None
+        if deadline is not None:
+            self._ring()
+        return (yield from self._taken(channels, REST, deadline))
+
+    def _taken(self, channels: Sequence[str], request: Request, deadline: float | None) -> Exchange[list[Envelope]]:
         try:
             *_, reply = yield request
             return (yield from self._claim(channels, reply))
@@ -189,8 +201,11 @@ class RedisSlot(Slot):
 
     def _wait(self, channels: Sequence[str], script: bytes, deadline: float | None) -> Request:
         left = None if deadline is None else max(deadline - time.monotonic(), 0.001)
-        bells = [self._layer.keys.bell(channel) for channel in channels]
-        return Request([pack("BLPOP", *bells, self._wake(), left or 0), script], left)
+        return Request([self._bells(channels, left or 0), script], left)
+
+    def _bells(self, channels: Sequence[str], seconds: float) -> bytes:
+        """Return the command that waits until a bell rings, for so many seconds (0: for ever)."""
+        return pack("BLPOP", *map(self._layer.keys.bell, channels), self._wake(), seconds)
 
     def _claim(self, channels: Sequence[str], reply: list[Any]) -> Exchange[list[Envelope]]:
         """Note what was claimed and return it, but for what was sent in an earlier run of the server."""
@@ -250,16 +265,22 @@ class RedisSlot(Slot):
     def _settling(self, envelopes: Sequence[Envelope]) -> Exchange[list[Refused]]:
         return (yield from self._written(envelopes, self._ending()))
 
-    def _settling_and_taking(
+    def _settling_before_take(
         self, envelopes: Sequence[Envelope], wants: Mapping[str, int], limit: int
-    ) -> Exchange[tuple[list[Refused], list[Envelope]]]:
+    ) -> Exchange[list[Refused]]:
+        is_sure = not self._unconfirmed
         claim = self._ending()
-        channels, claim.take = self._script(wants, limit)
-        refused = yield from self._written(envelopes, claim)
+        channels, script = self._script(wants, limit)
+        self._waiting = True  # before the interrupt is looked at, as in a take
+        if is_sure and not self._interrupted.is_set():
+            claim.rest = Rest([self._bells(channels, 0), script], self._ring)
         try:
-            return refused, (yield from self._claim(channels, claim.taken))
-        except LayerUnavailable:  # what was said has arrived; the next take gets what is claimed
-            return refused, []
+            refused = yield from self._written(envelopes, claim)
+            if claim.rest is not None:
+                self._begun = channels
+        finally:
+            self._waiting = self._begun is not None
+        return refused
 
     def _ending(self) -> Claim:
         forget = aside.deleting((envelope for envelope, _ in self._claimed), self._layer) if self._has_long else []
@@ -294,6 +315,8 @@ class RedisSlot(Slot):
         custody.hold(claimed)
 
     def _closing(self) -> Exchange[None]:
+        if self._begun:
+            yield from self._putting_back((yield from self._take_begun(time.monotonic())))
         if self._unconfirmed:  # what has ended is not to be delivered again
             yield from self._look({}, 0, None, waiting=False)
         yield from dead.giving_up(self._name, self._layer)
@@ -314,6 +337,10 @@ class RedisSlot(Slot):
 
     def _claims(self) -> str:
         return self._layer.keys.claims + self._name
+
+    def _ring(self) -> None:
+        """End the wait for the bells."""
+        self._layer.say_if_possible(ringing(self._wake()))
 
     def _wake(self) -> str:
         return self._layer.keys.wake(self._name)

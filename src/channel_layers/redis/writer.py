@@ -13,7 +13,7 @@ from channel_layers.body import LIFETIME
 from channel_layers.envelope import MESSAGE, NOTE, Envelope, announced, done, note_name
 from channel_layers.exceptions import AnswerLost, ChannelFull, LayerUnavailable
 from channel_layers.redis import aside, entries, routing
-from channel_layers.redis.exchange import Exchange, Request
+from channel_layers.redis.exchange import Exchange, Request, Rest
 from channel_layers.redis.keys import Keys
 from channel_layers.redis.protocol import Argument, pack, pack_value
 from channel_layers.redis.routing import ALWAYS, NOTED, Batches, Parcel
@@ -40,20 +40,13 @@ QUEUE_GRACE: Final = 60
 class Claim:
     """The commands that end the claims of a slot, and that make them again while its answers wait for room.
 
-    ``forget`` deletes what was aside of the events. ``take`` makes new claims in the same write; ``taken`` is what the
-    server answered to it.
+    ``forget`` deletes what was aside of the events. ``rest`` leaves in the same write.
     """
 
     release: bytes
     restore: Callable[[], Sequence[bytes]]
     forget: Sequence[bytes] = ()
-    take: bytes | None = None
-    taken: Any = None
-
-    def commands(self) -> list[bytes]:
-        """Return what ends the claims and makes new ones, in this order."""
-        found = [*self.forget, self.release]
-        return found if self.take is None else [*found, self.take]
+    rest: Rest | None = None
 
 
 class Crowded(NamedTuple):
@@ -127,13 +120,8 @@ class Writer:
     def _send(self, batches: Batches, sent: Sent, claim: Claim | None = None) -> Exchange[None]:
         if not batches.parcels and claim is None:
             return
-        replies = yield Request(partial(self._commands, batches, claim))
-        last = len(replies)
-        if claim is not None:
-            last -= 1 + len(claim.forget)
-            if claim.take is not None:
-                claim.taken = replies[-1]
-                last -= 1
+        replies = yield Request(partial(self._commands, batches, claim), rest=claim.rest if claim else None)
+        last = len(replies) if claim is None else len(replies) - 1 - len(claim.forget)
         # What stores long values was said before.
         for place, (target, parcels) in enumerate(batches.parcels.items(), last - len(batches.parcels)):
             if target.endswith("!"):
@@ -152,7 +140,7 @@ class Writer:
             else:
                 commands.append(self._push(target, parcels, now, run, stored))
         if claim is not None:
-            commands += claim.commands()
+            commands += (*claim.forget, claim.release)
         return stored + commands if stored else commands
 
     def _push(self, channel: str, parcels: Sequence[Parcel], now: float, run: str, stored: list[bytes]) -> bytes:

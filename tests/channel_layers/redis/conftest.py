@@ -11,6 +11,7 @@ import pytest
 from channel_layers.local.binary import BINARY
 from channel_layers.redis import RedisChannelLayer
 from tests.channel_layers.redis.server import RedisServer, TlsServer
+from tests.runserver import free_port
 from tests.services import require
 
 _prefixes = count(1)
@@ -22,10 +23,15 @@ def program(request: pytest.FixtureRequest) -> str:
     return BINARY if request.param == "embedded" else require("redis-server")
 
 
+def port_of(program: str) -> int:
+    """The system's server is reached over TCP, the embedded one as the embedded layer reaches it."""
+    return 0 if program == BINARY else free_port()
+
+
 @pytest.fixture(scope="session")
 def server(program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A server that lives as long as the tests."""
-    server = RedisServer(tmp_path_factory.mktemp("redis"), program)
+    server = RedisServer(tmp_path_factory.mktemp("redis"), program, port_of(program))
     server.start()
     yield server
     server.kill()
@@ -34,7 +40,7 @@ def server(program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
 @pytest.fixture
 def own_server(program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A server that a test may end and start as it likes."""
-    server = RedisServer(tmp_path_factory.mktemp("redis"), program)
+    server = RedisServer(tmp_path_factory.mktemp("redis"), program, port_of(program))
     server.start()
     yield server
     server.kill()

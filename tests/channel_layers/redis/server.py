@@ -24,10 +24,14 @@ class ServerEndedError(Exception):
 
 
 class RedisServer:
-    """``program``, or redis-server, on a unix socket in ``folder``; it keeps nothing when it ends."""
+    """``program``, or redis-server, on a unix socket in ``folder``; it keeps nothing when it ends.
 
-    def __init__(self, folder: Path, program: str = "") -> None:
+    With a ``plain_port`` it is also there, and its ``url`` leads there.
+    """
+
+    def __init__(self, folder: Path, program: str = "", plain_port: int = 0) -> None:
         self.path = folder / "redis.sock"
+        self.plain_port = plain_port
         self._program = program or require("redis-server")
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
@@ -35,11 +39,12 @@ class RedisServer:
     @property
     def url(self) -> str:
         """What the ``hosts`` option takes."""
-        return f"unix://{self.path}"
+        return f"redis://127.0.0.1:{self.plain_port}" if self.plain_port else f"unix://{self.path}"
 
     def start(self, *options: str) -> None:
         """Start it and wait until it answers."""
-        arguments = ["--port", "0", "--unixsocket", str(self.path), "--save", "", "--dir", str(self._folder)]
+        listens = ["--port", str(self.plain_port), "--bind", "127.0.0.1", "--unixsocket", str(self.path)]
+        arguments = [*listens, "--save", "", "--dir", str(self._folder)]
         self._process = subprocess.Popen(
             [self._program, *arguments, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

@@ -123,7 +123,7 @@ def test_a_fetch_that_fails_loses_nothing(
     monkeypatch.setattr(aside, "fetching", failing)
     with layer.open_slot() as slot:
         if with_answers:
-            assert slot.settle_and_take([], {"a": 1}, 1) == ([], [])
+            assert slot.settle_before_take([], {"a": 1}, 1) == []
         (taken,) = slot.take({"a": 1}, 1, PATIENCE)
         assert taken.content == sent.content
         slot.settle([])

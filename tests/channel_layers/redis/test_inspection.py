@@ -200,7 +200,14 @@ def test_replica(own_server: RedisServer) -> None:
 def test_node_of_a_cluster(own_server: RedisServer) -> None:
     """Its keys are spread over others."""
     own_server.kill()
-    own_server.start("--cluster-enabled", "yes", "--port", str(free_port()), "--cluster-port", str(free_port()))
+    own_server.start(
+        "--cluster-enabled",
+        "yes",
+        "--port",
+        str(own_server.plain_port or free_port()),
+        "--cluster-port",
+        str(free_port()),
+    )
     texts = [str(found) for found in problems(own_server.url)]
     assert any("is a node of a cluster" in text for text in texts)
 

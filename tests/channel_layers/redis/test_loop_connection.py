@@ -11,11 +11,13 @@ from contextlib import asynccontextmanager
 import pytest
 
 from channel_layers.exceptions import AnswerLost, LayerUnavailable
+from channel_layers.redis import loop_connection
 from channel_layers.redis.connector import Connector
-from channel_layers.redis.exchange import Request
+from channel_layers.redis.exchange import Answer, Request
 from channel_layers.redis.hosts import read_hosts
-from channel_layers.redis.loop_connection import LoopConnection
-from channel_layers.redis.protocol import pack
+from channel_layers.redis.link import Link
+from channel_layers.redis.loop_connection import MANY, LoopConnection
+from channel_layers.redis.protocol import Replies, pack
 from tests.channel_layers.redis.server import RedisServer
 
 PATIENCE = 10.0
@@ -202,3 +204,57 @@ def test_a_connection_that_is_reset_is_noticed(
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(main())
+
+
+def test_answers_that_nobody_awaits_come_by_themselves(server: RedisServer) -> None:
+    """A moment later, in their order."""
+
+    async def work(connection: LoopConnection) -> None:
+        await connection.ask(Request([pack("PING")]))
+        said: asyncio.Queue[Answer] = asyncio.Queue()
+        for n in range(3):
+            connection.say(Request([pack("ECHO", n)]), said.put_nowait, is_awaited=False)
+        assert [await said.get() for _ in range(3)] == [[b"0"], [b"1"], [b"2"]]
+
+    with_connection(server, work)
+
+
+def test_a_long_answer_that_nobody_awaits_comes_at_once(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refusals and errors are long; with it come the short ones before it."""
+    monkeypatch.setattr(loop_connection, "LINGER", 3600.0)
+
+    async def work(connection: LoopConnection) -> None:
+        await connection.ask(Request([pack("PING")]))
+        said: asyncio.Queue[Answer] = asyncio.Queue()
+        connection.say(Request([pack("PING")]), said.put_nowait, is_awaited=False)
+        connection.say(Request([pack("ECHO", "x" * MANY)]), said.put_nowait, is_awaited=False)
+        assert [await said.get() for _ in range(2)] == [[b"PONG"], [b"x" * MANY]]
+
+    with_connection(server, work)
+
+
+def test_short_answers_that_nobody_awaits_come_together(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A turn of the loop is not spent on each; an answer that is awaited brings them along."""
+    monkeypatch.setattr(loop_connection, "LINGER", 3600.0)
+    received: list[int] = []
+    receive = Link.receive
+
+    def counting(link: Link) -> Replies:
+        replies = receive(link)
+        received.append(len(replies))
+        return replies
+
+    async def work(connection: LoopConnection) -> None:
+        await connection.ask(Request([pack("PING")]))
+        said: list[Answer] = []
+        monkeypatch.setattr(Link, "receive", counting)
+        for _ in range(8):
+            connection.say(Request([pack("SET", "test_loop_short", 1)]), said.append, is_awaited=False)
+            await asyncio.to_thread(server.ask, "PING")  # by now it has been answered
+        assert await connection.ask(Request([pack("PING")])) == [b"PONG"]
+        assert said == [[b"OK"]] * 8
+        assert sum(received) == 9
+        if server.plain_port:  # Linux has no low water for sockets with a path
+            assert len(received) <= 2
+
+    with_connection(server, work)

@@ -84,7 +84,7 @@ def test_a_send_without_a_server_fails_after_a_bounded_time(own_server: RedisSer
     layer = new_layer(timeout=0.2)
     own_server.kill()
     begun = time.monotonic()
-    with pytest.raises(LayerUnavailable, match=rf"{own_server.url}\?db=0 cannot be reached, tried for 0\.\d s"):
+    with pytest.raises(LayerUnavailable, match=rf"{own_server.url}\S+ cannot be reached, tried for 0\.\d s"):
         layer.send("a", {})
     assert time.monotonic() - begun < PATIENCE
     with pytest.raises(LayerUnavailable, match="cannot be reached"):
@@ -135,7 +135,8 @@ def test_a_send_waits_for_a_server_that_restarts(
         sending.result(PATIENCE)
     assert layer.receive(["a"]) == ("a", {"n": 2})
     lines = [record.getMessage() for record in caplog.records]
-    assert [line.partition("?db=0 ")[2][:7] for line in lines] == ["cannot ", "is back"]
+    told = [line.removeprefix(f"the layer at {own_server.url}").partition(" ")[2][:7] for line in lines]
+    assert told == ["cannot ", "is back"]
 
 
 def test_a_connection_that_was_closed_while_idle_costs_nothing(
@@ -309,6 +310,35 @@ def test_claims_that_were_settled_stay_so_through_two_losses(layer: RedisChannel
         assert layer.say([pack("LLEN", slot._claims())]) == [1]
 
 
+def test_a_link_that_ends_behind_a_settle_is_replaced(own_server: RedisServer, new_layer: NewLayer) -> None:
+    """The settle has arrived, and is not counted as lost; the take begins anew."""
+    layer, other = new_layer(), new_layer()
+    layer.send("a", {})
+    with layer.open_slot() as slot:
+        slot.take({"a": 1}, 1, PATIENCE)
+        assert slot.settle_before_take([], {"a": 1}, 1) == []
+        other.say([pack("CLIENT", "KILL", "TYPE", "normal")])
+        other.send("a", {"n": 2})
+        (taken,) = slot.take({"a": 1}, 1)
+        assert codec.decode(taken.content) == {"n": 2}
+        assert slot.settle([]) == []
+    assert layer.losses.counts.total() == 0
+
+
+def test_a_take_whose_answer_was_lost_looks_again_at_once(layer: RedisChannelLayer) -> None:
+    """No bell tells of what is claimed already."""
+    with layer.open_slot() as slot:
+        assert slot.take({"a": 1}, 1, 0) == []
+        layer.send("a", {"n": 1})
+        taking = slot._taking({"a": 1}, 1, None)
+        layer.say(next(taking).said_in(""))
+        request = taking.throw(LayerUnavailable("the answer was lost"))
+        assert request.wait == 0
+        with pytest.raises(StopIteration) as end:
+            taking.send(layer.say(request.said_in("")))
+        assert [codec.decode(envelope.content) for envelope in end.value.value] == [{"n": 1}]
+
+
 def test_a_settle_that_was_not_sent_can_be_tried_again(own_server: RedisServer, new_layer: NewLayer) -> None:
     """The claims are still the slot's, and end with the next attempt."""
     layer = new_layer()
@@ -319,14 +349,14 @@ def test_a_settle_that_was_not_sent_can_be_tried_again(own_server: RedisServer, 
         next(settling)
         with pytest.raises(LayerUnavailable):
             settling.throw(LayerUnavailable("it is away"))
-        refused, taken = slot.settle_and_take([], {"a": 1}, 1)
-        assert (refused, [codec.decode(envelope.content) for envelope in taken]) == ([], [{"n": 2}])
+        assert slot.settle_before_take([], {"a": 1}, 1) == []
+        assert [codec.decode(envelope.content) for envelope in slot.take({"a": 1}, 1)] == [{"n": 2}]
         assert layer.say([pack("LLEN", slot._claims())]) == [1]
         slot.settle([])
 
 
 @pytest.mark.parametrize("arrives", [True, False])
-def test_what_is_taken_with_a_settle_survives_the_loss_of_its_answer(
+def test_what_is_taken_behind_a_settle_survives_the_loss_of_its_answer(
     own_server: RedisServer, new_layer: NewLayer, arrives: bool
 ) -> None:
     """The next take returns it, and nothing of what was settled, whether the server heard of the settle or not."""
@@ -334,10 +364,11 @@ def test_what_is_taken_with_a_settle_survives_the_loss_of_its_answer(
     other.send_many([("a", {"n": n}) for n in range(3)])
     with layer.open_slot() as slot:
         slot.take({"a": 1}, 1, 0)
-        settling = slot._settling_and_taking([], {"a": 1}, 1)
+        settling = slot._settling_before_take([], {"a": 1}, 1)
         request = next(settling)
+        assert request.rest is not None
         if arrives:
-            other.say(request.said_in(""))
+            other.say([*request.said_in(""), *request.rest.commands])
         with pytest.raises(AnswerLost):
             settling.throw(AnswerLost("no answer came"))
         taken = slot.take({"a": 1}, 1, 0)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from channel_layers import codec
+from channel_layers.envelope import EVENT, Envelope
 from channel_layers.redis import RedisChannelLayer
 from channel_layers.redis.connection import Connection
 from channel_layers.redis.exchange import Request
-from channel_layers.redis.protocol import Replies
+from channel_layers.redis.protocol import Replies, pack
 from channel_layers.redis.slot import MAX_SCRIPTS, RedisSlot
+from tests.channel_layers.redis.server import until
 
 PATIENCE = 10.0
 
@@ -30,7 +34,8 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[list[bytes]]:
     ask = Connection.ask
 
     def spy(self: Connection, request: Request, patience: float | None = None) -> Replies:
-        requests.append([bytes(command).split(b"\r\n")[2] for command in request.said_in("")])
+        commands = [*request.said_in(""), *(request.rest.commands if request.rest else ())]
+        requests.append([bytes(command).split(b"\r\n")[2] for command in commands])
         return ask(self, request, patience)
 
     monkeypatch.setattr(Connection, "ask", spy)
@@ -43,11 +48,62 @@ def test_a_slot_that_found_nothing_waits_at_once(layer: RedisChannelLayer, slot:
     said.clear()
     (taken,) = slot.take({"a": 1}, 1, PATIENCE)
     assert said == [[b"BLPOP", b"EVALSHA"]]
-    assert slot.settle_and_take([], {"a": 1}, 1) == ([], [])
+    assert taken.target == "a"
+    slot.settle([])
+    assert slot.take({"a": 1}, 1, timeout=0.01) == []
     said.clear()
     assert slot.take({"a": 1}, 1, timeout=0.01) == []
     assert said == [[b"BLPOP", b"EVALSHA"]]
-    assert taken.target == "a"
+
+
+def test_a_settle_and_the_wait_behind_it_are_one_write(
+    layer: RedisChannelLayer, slot: RedisSlot, said: list[object]
+) -> None:
+    """A thread that works wakes once for what it has settled and for what comes next."""
+    layer.send("a", {"n": 1})
+    slot.take({"a": 1}, 1, PATIENCE)
+    said.clear()
+    layer.send("a", {"n": 2})
+    assert said == [[b"EVALSHA"]]
+    assert slot.settle_before_take([], {"a": 1}, 1) == []
+    (taken,) = slot.take({"a": 1}, 1)
+    assert said[1:] == [[b"EVALSHA", b"BLPOP", b"EVALSHA"], []]
+    assert codec.decode(taken.content) == {"n": 2}
+
+
+def test_scripts_that_are_forgotten_cost_nothing(layer: RedisChannelLayer, slot: RedisSlot) -> None:
+    """They are told again, those of a settle before the take behind it."""
+    sent = Envelope(EVENT, "a", codec.encode({"n": 1}), layer.inbox("websocket.send").new_channel(), 1)
+    layer.write([sent])
+    slot.take({"a": 1}, 1, PATIENCE)
+    layer.send("a", {"n": 2})
+    layer.say([pack("SCRIPT", "FLUSH")])
+    assert slot.settle_before_take([layer.message("b", {})], {"a": 1}, 1) == []
+    (taken,) = slot.take({"a": 1}, 1)
+    assert codec.decode(taken.content) == {"n": 2}
+    assert layer.find_lost([sent]) == [sent]
+    assert layer.receive(["b"]) == ("b", {})
+
+
+def test_what_needs_another_answer_ends_the_wait(new_layer: Callable[..., RedisChannelLayer]) -> None:
+    """A settle that has to wait for room does so though a take was begun behind it, and what that took is not lost."""
+    layer = new_layer(inbox_capacity=1, send_timeout=PATIENCE)
+    other = new_layer(inbox_capacity=1)
+    inbox = layer.inbox("conformance.send")
+    channel = inbox.new_channel()
+    other.send(channel, {"n": 0})
+    layer.send("a", {})
+    with other.open_slot() as slot, ThreadPoolExecutor(1) as pool:
+        slot.take({"a": 1}, 1, PATIENCE)
+        settling = pool.submit(slot.settle_before_take, [other.message(channel, {"n": 1})], {"a": 1}, 1)
+        until(lambda: b"cmd=blpop" in layer.say([pack("CLIENT", "LIST")])[0])
+        layer.send("a", {"n": 2})
+        received = [codec.decode(e.content) for _ in range(2) for _, e in inbox.receive(PATIENCE)]
+        assert received == [{"n": 0}, {"n": 1}]
+        assert settling.result(PATIENCE) == []
+        (taken,) = slot.take({"a": 1}, 1, PATIENCE)
+        assert codec.decode(taken.content) == {"n": 2}
+        slot.settle([])
 
 
 def test_a_slot_that_found_something_looks_again(layer: RedisChannelLayer, slot: RedisSlot, said: list[object]) -> None:
