@@ -33,8 +33,8 @@ EXCEPTIONS = {
 SUITE = "channel_layers/conformance"
 """Tests that third parties run against a layer of their own."""
 CORES = (
-    "access access_format answers backlog broadcast compression forwarded frames grammar handshake head http lane "
-    "origin pace request response source"
+    "access access_format answers backlog broadcast compression forwarded frames framing grammar handshake head http "
+    "lane opcodes origin pace request response source"
 )
 WITHOUT_IO = {f"daphne/{name}.py" for name in CORES.split()}
 ONLY_HOME = {"httptools": "daphne/head.py"}

@@ -21,7 +21,7 @@ from channels.layers import channel_layers  # noqa: E402
 from channels.message import Message  # noqa: E402
 from channels.request import AsgiRequest  # noqa: E402
 from channels.routing import Router  # noqa: E402
-from daphne import events, frames, handshake  # noqa: E402
+from daphne import events, frames, framing, handshake  # noqa: E402
 from daphne.config import Config  # noqa: E402
 from daphne.http import HttpParser  # noqa: E402
 from daphne.request import Request  # noqa: E402
@@ -88,7 +88,7 @@ def frame_in_long() -> Piece:
 
 def frame_out() -> object:
     """Make a short text frame."""
-    return frames.text_frame("x" * 32)
+    return framing.text_frame("x" * 32)
 
 
 def http_in() -> Piece:

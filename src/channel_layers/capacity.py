@@ -1,4 +1,4 @@
-"""How many messages may wait in a queue."""
+"""How many messages may wait: in a queue, and for an interface server."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ DEFAULT_CAPACITY = 100
 """Messages in a queue; the value of 1.x's networked layers."""
 HTTP_CAPACITY = 1000
 """Requests in ``http.request``: a burst is better answered late than refused."""
+
+INBOX_CAPACITY = 50_000
+"""Entries of one inbox; a direct send then waits, a group send skips the inbox and marks the gap."""
+SEND_TIMEOUT = 5.0
+"""Seconds a direct send waits for room in an inbox before it raises ChannelFull."""
 
 
 class Capacities:

@@ -8,7 +8,14 @@ class InvalidName(TypeError, ValueError):
 
 
 class InvalidContent(TypeError, ValueError):
-    """A message cannot travel as it is; the text names the path of the offending value."""
+    """A message cannot travel as it is, or nothing could be done with it; the text names the offending value.
+
+    ``key`` is the key of a reply that is at fault, if one of them is.
+    """
+
+    def __init__(self, text: str, key: str = "") -> None:
+        super().__init__(text)
+        self.key = key
 
 
 class LayerUnavailable(ConnectionError):

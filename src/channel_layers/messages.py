@@ -126,6 +126,8 @@ _RECEIVED_KEYS = {
     ),
     HTTP_KIND: frozenset(HttpRequest.__annotations__) | frozenset(HttpBodyChunk.__annotations__),
 }
+_ACTING_KEYS = frozenset({"accept", "close", "headers"})
+"""Keys that mean something to a WebSocket without data."""
 _WEBSOCKET_PREFIX = WEBSOCKET_KIND + "."
 _PROTOCOLS = {WEBSOCKET_KIND: "a WebSocket", HTTP_KIND: "an HTTP request"}
 
@@ -148,8 +150,23 @@ def check_reply_of_kind(kind: str, content: dict[str, Any]) -> None:
         return  # nearly every reply to a WebSocket
     unknown = content.keys() - _REPLY_KEYS[kind] - _RECEIVED_KEYS[kind]
     if unknown:
-        raise InvalidContent(_unknown_keys(kind, sorted(map(str, unknown))))
+        names = sorted(map(str, unknown))
+        raise InvalidContent(_unknown_keys(kind, names), names[0])
     _CHECKS[kind](content)
+
+
+def check_effect(content: dict[str, Any]) -> None:
+    """Raise :exc:`InvalidContent` if a WebSocket has nothing to do for ``content``; asked by its server.
+
+    Senders may send such a message, since a received one may be sent on as it is: it must not go unnoticed.
+    """
+    if content.get("text") is None and content.get("bytes") is None and not _ACTING_KEYS & content.keys():
+        keys = sorted(map(str, content))
+        found = f"with nothing but {', '.join(map(repr, keys))}" if keys else "without any key"
+        raise InvalidContent(
+            f"a message to a WebSocket {found} does nothing: put what the client is to get into 'text' or 'bytes', "
+            f"or send 'close' or 'accept'. Keys: {', '.join(sorted(_REPLY_KEYS[WEBSOCKET_KIND]))}"
+        )
 
 
 def _unknown_keys(kind: str, unknown: list[str]) -> str:
@@ -164,7 +181,7 @@ def _unknown_keys(kind: str, unknown: list[str]) -> str:
 def _check_websocket(content: dict[str, Any]) -> None:
     text, data = content.get("text"), content.get("bytes")
     if text is not None and data is not None:
-        raise InvalidContent("a reply to a WebSocket has 'text' or 'bytes', not both: send two messages")
+        raise InvalidContent("a reply to a WebSocket has 'text' or 'bytes', not both: send two messages", "bytes")
     _check_type("text", text, (str, type(None)))
     _check_type("bytes", data, (bytes, bytearray, memoryview, type(None)))
     _check_type("accept", content.get("accept", False), (bool,))
@@ -181,14 +198,15 @@ def _check_close(close: object) -> None:
     assert isinstance(close, int)
     if close not in CLOSE_CODES:
         raise InvalidContent(
-            f"close code {close} cannot be sent: use True (1000), 1000-1003, 1007-1014, or your own in 3000-4999"
+            f"close code {close} cannot be sent: use True (1000), 1000-1003, 1007-1014, or your own in 3000-4999",
+            "close",
         )
 
 
 def _check_http(content: dict[str, Any]) -> None:
     status = content.get("status", 200)
     if not isinstance(status, int) or isinstance(status, bool) or not 100 <= status <= 999:
-        raise InvalidContent(f"the status of a response is a number from 100 to 999, not {status!r}")
+        raise InvalidContent(f"the status of a response is a number from 100 to 999, not {status!r}", "status")
     _check_type("content", content.get("content", b""), (bytes, bytearray, memoryview))
     if "status" not in content and "content" not in content and "more_content" not in content:
         raise InvalidContent("a reply to an HTTP request begins with 'status'; nothing in this one can be sent")
@@ -198,7 +216,7 @@ def _check_type(key: str, value: object, kinds: tuple[type, ...]) -> None:
     if not isinstance(value, kinds) and not (str in kinds and is_lazy(type(value))):
         expected = " or ".join("None" if kind is type(None) else kind.__name__ for kind in kinds)
         hint = "; encode it first, json.dumps(value) for instance" if key == "text" else ""
-        raise InvalidContent(f"{key!r} in a reply is {expected}, not {type(value).__name__}: {value!r:.80}{hint}")
+        raise InvalidContent(f"{key!r} in a reply is {expected}, not {type(value).__name__}: {value!r:.80}{hint}", key)
 
 
 _CHECKS: dict[str, Callable[[dict[str, Any]], None]] = {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from types import UnionType
+from typing import Any, Final, get_args, get_type_hints
 
 from django.utils.module_loading import import_string
 
@@ -22,6 +23,13 @@ ALIASES: Final[Mapping[str, str]] = {
 }
 """Paths of 1.x and what answers to them here, whoever else owns the module."""
 
+_PLAIN: Final[Mapping[type, str]] = {
+    bool: "True or False",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    type(None): "None",
+}
 _CHANNELS_4: Final = (
     "is a layer of Channels 2 to 4, whose consumers are of another kind; the one here is {}, with options of its "
     "own, and an entry of CHANNEL_LAYERS has a ROUTING (see the guide on porting from Channels 4)"
@@ -63,6 +71,45 @@ def unknown_options(backend: type, given: Iterable[str]) -> list[str]:
         for name in given
         if name not in known
     ]
+
+
+def unfit_options(backend: type, given: Mapping[str, object]) -> list[str]:
+    """Return one sentence for each option that is not of the plain type that the constructor says; without making one.
+
+    Each follows the place of the option. What is no number, text, or truth value is for the constructor to judge.
+    """
+    hints = _types_of(backend)
+    return [
+        f"[{name!r}] is {_expected(hints[name])}, not {value!r}"
+        for name, value in given.items()
+        if name in hints and not _fits(value, hints[name])
+    ]
+
+
+def _types_of(backend: type) -> dict[str, set[type]]:
+    """Return the plain types of the options of ``backend`` that have no others."""
+    found: dict[str, set[type]] = {}
+    for owner in (each for each in reversed(backend.__mro__) if "__init__" in vars(each)):
+        for name, hint in _annotations_of(vars(owner)["__init__"]).items():
+            found[name] = set(get_args(hint)) if isinstance(hint, UnionType) else {hint}
+    return {name: types for name, types in found.items() if types <= _PLAIN.keys()}
+
+
+def _annotations_of(constructor: Callable[..., None]) -> dict[str, Any]:
+    try:
+        return get_type_hints(constructor)
+    except Exception:  # noqa: BLE001 - those of others may name what exists for a type checker alone
+        return {}
+
+
+def _fits(value: object, types: set[type]) -> bool:
+    if isinstance(value, bool):
+        return bool in types
+    return isinstance(value, tuple(types)) or (isinstance(value, int) and float in types)
+
+
+def _expected(types: set[type]) -> str:
+    return " or ".join(text for plain, text in _PLAIN.items() if plain in types)
 
 
 def _options_of(backend: type) -> set[str] | None:

@@ -11,6 +11,7 @@ from channel_layers.body import BodyWriter
 from channel_layers.envelope import Envelope, note
 from channel_layers.slot import Refused
 from channels.layers import DEFAULT_CHANNEL_LAYER, ChannelLayerWrapper, channel_layers
+from channels.naming import called
 from channels.pending import Pending, running
 from channels.readers import warn_if_unread
 
@@ -165,6 +166,10 @@ class Group(_Sender):
 
     def __repr__(self) -> str:
         return f"Group({self.name!r})"
+
+
+for _named in (Channel, Group):  # an error is to say what was written
+    _named.__init__ = called(_named.__name__, _Sender.__init__)  # type: ignore[method-assign]  # it is the same
 
 
 def add_to_groups(channel: Channel, groups: Sequence[str]) -> None:

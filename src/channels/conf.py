@@ -34,59 +34,64 @@ _CHOICES: Final[Mapping[str, tuple[Any, ...]]] = {
     "CLOSE_ON_LOGOUT": (True, False),
 }
 
-SERVER_KEYS: Final = (
-    "ACCESS_LOG_FORMAT",
-    "BODY_TIMEOUT",
-    "CLOSE_TIMEOUT",
-    "COMPRESSION_LEVEL",
-    "COMPRESSION_WINDOW",
-    "FORWARDED_HEADERS",
-    "HANDSHAKE_TIMEOUT",
-    "HEAD_TIMEOUT",
-    "HTTP_TIMEOUT",
-    "IDLE_TIMEOUT",
-    "IDLE_TIMEOUTS",
-    "INLINE_BODY_SIZE",
-    "KEEP_ALIVE_TIMEOUT",
-    "MAX_BATCH_MESSAGES",
-    "MAX_BATCH_SIZE",
-    "MAX_BODIES_SIZE",
-    "MAX_BODY_SIZE",
-    "MAX_CONNECTIONS",
-    "MAX_CONNECTIONS_PER_ADDRESS",
-    "MAX_FRAGMENTS",
-    "MAX_FRAME_SIZE",
-    "MAX_HANDSHAKES",
-    "MAX_HEADERS",
-    "MAX_HEADER_SIZE",
-    "MAX_INFLATED_SIZE",
-    "MAX_LANES_SIZE",
-    "MAX_LANE_MESSAGES",
-    "MAX_LANE_SIZE",
-    "MAX_MESSAGES_PER_SECOND",
-    "MAX_MESSAGE_SIZE",
-    "MAX_PENDING_MESSAGES",
-    "MAX_SPOOLS_SIZE",
-    "MAX_SPOOL_SIZE",
-    "MAX_TARGET_SIZE",
-    "MAX_WAITING_HANDSHAKES",
-    "MAX_WRITE_SIZE",
-    "MIN_COMPRESSED_SIZE",
-    "PING_INTERVAL",
-    "PING_TIMEOUT",
-    "PROBES",
-    "REQUEST_IDS",
-    "ROOT_PATH",
-    "SEND_TIMEOUT",
-    "SUBPROTOCOLS",
-    "TRUSTED_PROXIES",
-    "WRITE_POLICIES",
-)
-"""Options of an interface server, as its configuration names them."""
-PAIRS: Final = ("idle_timeouts", "write_policies")
-"""Those of them that are dicts among the settings, and pairs in the configuration."""
-LISTS: Final = ("forwarded_headers", "subprotocols", "trusted_proxies")
-"""Those of them that may be lists among the settings, and are tuples in the configuration."""
+SERVER_KEYS: Final[Mapping[str, type]] = {
+    "ACCESS_LOG_FORMAT": str,
+    "BODY_TIMEOUT": float,
+    "CLOSE_TIMEOUT": float,
+    "COMPRESSION_LEVEL": int,
+    "COMPRESSION_WINDOW": int,
+    "FORWARDED_HEADERS": list,
+    "HANDSHAKE_TIMEOUT": float,
+    "HEAD_TIMEOUT": float,
+    "HTTP_TIMEOUT": float,
+    "IDLE_TIMEOUT": float,
+    "IDLE_TIMEOUTS": dict,
+    "INLINE_BODY_SIZE": int,
+    "KEEP_ALIVE_TIMEOUT": float,
+    "MAX_BATCH_MESSAGES": int,
+    "MAX_BATCH_SIZE": int,
+    "MAX_BODIES_SIZE": int,
+    "MAX_BODY_SIZE": int,
+    "MAX_CONNECTIONS": int,
+    "MAX_CONNECTIONS_PER_ADDRESS": int,
+    "MAX_FRAGMENTS": int,
+    "MAX_FRAME_SIZE": int,
+    "MAX_HANDSHAKES": int,
+    "MAX_HEADERS": int,
+    "MAX_HEADER_SIZE": int,
+    "MAX_INFLATED_SIZE": int,
+    "MAX_LANES_SIZE": int,
+    "MAX_LANE_MESSAGES": int,
+    "MAX_LANE_SIZE": int,
+    "MAX_MESSAGES_PER_SECOND": int,
+    "MAX_MESSAGE_SIZE": int,
+    "MAX_PENDING_MESSAGES": int,
+    "MAX_SPOOLS_SIZE": int,
+    "MAX_SPOOL_SIZE": int,
+    "MAX_TARGET_SIZE": int,
+    "MAX_WAITING_HANDSHAKES": int,
+    "MAX_WRITE_SIZE": int,
+    "MIN_COMPRESSED_SIZE": int,
+    "PING_INTERVAL": float,
+    "PING_TIMEOUT": float,
+    "PROBES": bool,
+    "REQUEST_IDS": bool,
+    "ROOT_PATH": str,
+    "SEND_TIMEOUT": float,
+    "SUBPROTOCOLS": list,
+    "TRUSTED_PROXIES": list,
+    "WRITE_POLICIES": dict,
+}
+"""Options of an interface server as its configuration names them, and what each is: tuples there are lists or dicts."""
+_KINDS: Final[Mapping[type, tuple[tuple[type, ...], str]]] = {
+    bool: ((bool,), "True or False"),
+    int: ((int,), "a whole number, 0 or more"),
+    float: ((int, float), "a number, 0 or more"),
+    str: ((str,), "text"),
+    list: ((list, tuple), "a list"),
+    dict: ((Mapping, tuple), "a dict"),
+}
+"""Types that the settings may have for a type of the server's options, and their name."""
 
 
 def faults() -> list[str]:
@@ -100,15 +105,29 @@ def faults() -> list[str]:
         for key in given
         if key not in known
     ]
-    found += [
+    return found + _faulty_values(given) + _faulty_values_of_1x()
+
+
+def _faulty_values(given: Mapping[str, Any]) -> list[str]:
+    found = [
         f"CHANNELS[{key!r}] is {' or '.join(map(repr, choices))}, not {given[key]!r}"
         for key, choices in _CHOICES.items()
         if key in given and given[key] not in choices
+    ]
+    found += [
+        f"CHANNELS[{key!r}] is {_KINDS[SERVER_KEYS[key]][1]}, not {value!r}"
+        for key, value in given.items()
+        if key in SERVER_KEYS and not _is_of_kind(value, SERVER_KEYS[key])
     ]
     timeout = given.get("ORDER_TIMEOUT", 1.0)
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
         found.append(f"CHANNELS['ORDER_TIMEOUT'] is a positive number of seconds, not {timeout!r}")
     return found
+
+
+def _faulty_values_of_1x() -> list[str]:
+    protocols = getattr(settings, "CHANNELS_WS_PROTOCOLS", None) or ()
+    return [] if _is_of_kind(protocols, list) else [f"CHANNELS_WS_PROTOCOLS is a list, not {protocols!r}"]
 
 
 def accepts_on_return() -> bool:
@@ -138,17 +157,22 @@ def server_options() -> dict[str, Any]:
     """Return the interface server's options among the settings, by the names of its configuration."""
     options = {key.lower(): value for key, value in _checked().items() if key in SERVER_KEYS}
     options.setdefault("subprotocols", getattr(settings, "CHANNELS_WS_PROTOCOLS", None) or ())
-    for name in PAIRS:
-        if isinstance(options.get(name), Mapping):
-            options[name] = tuple(options[name].items())
-    for name in LISTS:
-        if isinstance(options.get(name), list):
-            options[name] = tuple(options[name])
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            options[name] = tuple(value.items())
+        elif isinstance(value, list):
+            options[name] = tuple(value)
     options.setdefault("root_path", settings.FORCE_SCRIPT_NAME or "")
     options["allowed_hosts"] = tuple(settings.ALLOWED_HOSTS)
     options["trusted_origins"] = tuple(settings.CSRF_TRUSTED_ORIGINS)
     options["debug"] = settings.DEBUG
     return options
+
+
+def _is_of_kind(value: object, kind: type) -> bool:
+    if not isinstance(value, _KINDS[kind][0]) or (isinstance(value, bool) and kind is not bool):
+        return False
+    return not isinstance(value, int | float) or value >= 0
 
 
 def _checked() -> Mapping[str, Any]:

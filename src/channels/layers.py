@@ -218,7 +218,8 @@ def project_directory() -> str:
 def load_backend(alias: str, config: Mapping[str, Any], options: str = "CONFIG") -> type[BaseChannelLayer]:
     """Return the class that the ``BACKEND`` of an entry names; paths of 1.x are understood.
 
-    Raises :exc:`InvalidChannelLayerError` for one that cannot be had, and for an option that it does not take.
+    Raises :exc:`InvalidChannelLayerError` for one that cannot be had, and for an option that it does not take, or that
+    is of another type.
     """
     path = config["BACKEND"]
     try:
@@ -228,6 +229,8 @@ def load_backend(alias: str, config: Mapping[str, Any], options: str = "CONFIG")
         raise InvalidChannelLayerError(f"{where}, which cannot be imported: {error}") from error
     for sentence in backends.unknown_options(backend, config.get(options, {})):
         raise InvalidChannelLayerError(f"CHANNEL_LAYERS[{alias!r}][{options!r}] {sentence}")
+    for sentence in backends.unfit_options(backend, config.get(options, {})):
+        raise InvalidChannelLayerError(f"CHANNEL_LAYERS[{alias!r}][{options!r}]{sentence}")
     return backend
 
 

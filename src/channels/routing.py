@@ -13,6 +13,7 @@ from channel_layers.suggestions import did_you_mean
 from channels.consumers import Consumer
 from channels.exceptions import DenyConnection
 from channels.handling import class_of
+from channels.naming import called
 from channels.patterns import with_slash
 from channels.routes import Include, Match, Route, RouteClass, Routing, flattened, shown
 
@@ -36,6 +37,8 @@ __all__ = [
 ]
 
 route, route_class, include = Route, RouteClass, Include
+for _name, _written in (("route", Route), ("route_class", RouteClass), ("include", Include)):
+    _written.__init__ = called(_name, _written.__init__)  # type: ignore[method-assign]  # an error is to say what was written
 
 CONNECT, RECEIVE, DISCONNECT = "websocket.connect", "websocket.receive", "websocket.disconnect"
 

@@ -8,7 +8,7 @@ from fnmatch import translate
 from typing import Any, Final
 
 from daphne.compression import Deflater
-from daphne.frames import binary_frame, deflated_binary_frame, deflated_text_frame, text_frame
+from daphne.framing import binary_frame, deflated_binary_frame, deflated_text_frame, text_frame
 
 CLOSE: Final = "close"
 """A client that has too much unread is closed with 1013."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from channel_layers.envelope import AGAIN, LOST, Done, Envelope, Piece
 from daphne.broadcast import Broadcast, Share
+from daphne.events import may_go_unread
 from daphne.lane import CONNECT, DISCONNECT, Lane
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class LaneConnection(asyncio.Protocol):
 
     def unserved(self, envelope: Envelope) -> bool:
         """Events wait for a worker as long as the socket lives, a disconnect only if workers read any."""
-        return envelope.target == DISCONNECT and not self._server.is_read(DISCONNECT)
+        return may_go_unread(envelope.target) and not self._server.is_read(envelope.target)
 
     def settle(self, token: int, done: Done, session: bytes | None) -> None:
         """A worker has finished the entry ``token``, and ``session`` is the connection session if it changed."""

@@ -20,7 +20,7 @@ from channel_layers.envelope import GAP, GROUP, MESSAGE, NOTE, PIECE, Done, Enve
 from channel_layers.exceptions import InvalidContent
 from channel_layers.inbox import Inbox
 from channel_layers.losses import Losses
-from channel_layers.messages import WEBSOCKET_KIND, check_reply_of_kind
+from channel_layers.messages import WEBSOCKET_KIND, check_effect, check_reply_of_kind
 from channel_layers.names import inbox_kind
 from daphne.broadcast import Broadcast, Share, WritePolicies, data_frame
 from daphne.connection import LaneConnection
@@ -35,6 +35,8 @@ TURN: Final = 128
 """Entries of an inbox handled before sockets get their turn."""
 MAX_FANOUTS: Final = 8
 """Group messages partly written before the inbox is not read any more."""
+MAX_FAULTS: Final = 64
+"""Wrong keys of messages that are counted each by itself: keys may be what clients have sent."""
 
 
 class Connection(Protocol):
@@ -78,6 +80,7 @@ class Delivery:
         self._fanouts: deque[FanOut] = deque()
         self._is_writing = False  # the next slice is on its way
         self._shares: dict[tuple[Broadcast, ...], Share] = {}  # of the fan-outs under way
+        self._faults: set[str] = set()
         self._loop = asyncio.get_running_loop()
 
     async def run(self, inbox: Inbox) -> None:
@@ -122,7 +125,10 @@ class Delivery:
         if envelope.kind == PIECE:
             connection.deliver_piece(read_piece(envelope))
         elif envelope.kind == MESSAGE:
-            connection.deliver(codec.decode(envelope.content), None)
+            try:
+                connection.deliver(codec.decode(envelope.content), None)
+            except InvalidContent as error:
+                self._losses.count("bad message", f"sent by {_sender_of(envelope)}: {error}")
             # An accept hands the socket to another object; an end may have forgotten it.
             connection = self._connections.get(channels[0], connection)
         elif envelope.kind == NOTE and envelope.session is not None and isinstance(connection, LaneConnection):
@@ -132,9 +138,13 @@ class Delivery:
 
     def _deliver_group(self, kind: str, channels: Sequence[str], envelope: Envelope) -> None:
         content = codec.decode(envelope.content)
-        if not self._is_valid(kind, content, envelope):
+        try:
+            check_reply_of_kind(kind, content)
+            frame = _frame_of(kind, content)
+        except InvalidContent as error:  # its sender could not know what the members are
+            detail = f"group {envelope.target!r}, sent by {_sender_of(envelope)}: {error}"
+            self._losses.count(f"bad group message: {self._fault(error)}", detail)
             return
-        frame = data_frame(content) if kind == WEBSOCKET_KIND else None
         broadcast = Broadcast(envelope.target, content, frame, self._policies.of(envelope.target))
         if self._fanouts or len(channels) > STRIDE:
             self._fanouts.append(FanOut(broadcast, channels))
@@ -142,15 +152,14 @@ class Delivery:
             for channel in channels:
                 self._write(channel, broadcast)
 
-    def _is_valid(self, kind: str, content: dict[str, Any], envelope: Envelope) -> bool:
-        """Log what a group's sender could not know: the members are of a kind that has no use for this key."""
-        try:
-            check_reply_of_kind(kind, content)
-        except InvalidContent as error:
-            sender = envelope.route or "a process outside consumers"
-            self._losses.count("bad group message", f"group {envelope.target!r}, sent by {sender}: {error}")
-            return False
-        return True
+    def _fault(self, error: InvalidContent) -> str:
+        """Return a name for what is wrong, by its key while there are not too many: each has a log line of its own."""
+        if not error.key:
+            return "nothing to do"
+        key = repr(error.key[:40])
+        if len(self._faults) < MAX_FAULTS:
+            self._faults.add(key)
+        return key if key in self._faults else "another key"
 
     def _write_slice(self) -> None:
         deadline = time.perf_counter() + SLICE
@@ -208,6 +217,18 @@ class Delivery:
             connection = self._connections.get(channel)
             if connection is not None:
                 connection.close(1012, "messages were lost", f"server (messages of group {group!r} were lost)")
+
+
+def _frame_of(kind: str, content: dict[str, Any]) -> bytes | None:
+    """Return the data of a group message as a frame, for WebSockets; a message must be of some use to them."""
+    frame = data_frame(content) if kind == WEBSOCKET_KIND else None
+    if frame is None and kind == WEBSOCKET_KIND:
+        check_effect(content)
+    return frame
+
+
+def _sender_of(envelope: Envelope) -> str:
+    return envelope.route or "a process outside consumers"
 
 
 def _taken(channel: str, fanouts: Iterable[FanOut]) -> list[Broadcast]:

@@ -21,6 +21,11 @@ def source_of(transport: asyncio.BaseTransport) -> Source:
     return Source(peer_of(transport), _address(transport.get_extra_info("sockname")), is_tls)
 
 
+def may_go_unread(channel: str) -> bool:
+    """Return whether it is no fault that no worker reads ``channel``: many projects have no route for disconnects."""
+    return channel.endswith(".disconnect")
+
+
 def http_request(request: Request, channel: str, source: Source, config: Config) -> dict[str, Any]:
     """Return the ``http.request`` message of ``request`` without its body."""
     content = _common(request, source, config)

@@ -1,4 +1,4 @@
-"""The frame core of a server-side WebSocket (RFC 6455 §5), without I/O: bytes to events, messages to bytes."""
+"""What a client sends, frame by frame (RFC 6455 §5), without I/O: bytes to messages and control events."""
 
 from __future__ import annotations
 
@@ -6,29 +6,31 @@ from codecs import utf_8_decode
 from dataclasses import dataclass
 
 from channel_layers.messages import CLOSE_CODES
-from daphne.compression import Deflater, InflateError, OversizeError, inflate
+from daphne.compression import InflateError, OversizeError, inflate
+from daphne.opcodes import (
+    BINARY,
+    CLOSE,
+    COMPRESSED,
+    CONTINUATION,
+    FIN,
+    FIN_BINARY,
+    FIN_TEXT,
+    MASKED,
+    MAX_CONTROL_SIZE,
+    PING,
+    PONG,
+    RESERVED,
+    TEXT,
+)
 
 try:
     from websockets.speedups import apply_mask
 except ImportError:  # wheels without the C extension
     from websockets.utils import apply_mask
 
-_CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
-_OPCODES = frozenset((_CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG))
+_OPCODES = frozenset((CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
 _ENDED = -1
 """In the place of an opcode: Close or Fail has been reported, nothing is read any more."""
-
-_FIN = 0x80
-_MASKED = 0x80
-_RESERVED = 0x70
-_COMPRESSED = 0x40
-"""RSV1 of a message's first frame, where permessage-deflate was negotiated (RFC 7692 §6)."""
-_FIN_TEXT, _FIN_BINARY = _FIN | _TEXT, _FIN | _BINARY
-
-_MAX_CONTROL_SIZE = 125
-_SHORT_TEXT = [bytes((_FIN_TEXT, length)) for length in range(126)]
-"""Heads of short texts: nearly every frame that is sent begins with one of them."""
-_MAX_REASON_SIZE = _MAX_CONTROL_SIZE - 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +138,13 @@ class FrameParser:
             # One whole short message and nothing else, which is nearly always, in 0.6 of the time _parse() takes.
             if (
                 5 < end < 132
-                and data[1] - _MASKED == end - 6 <= self._limit
+                and data[1] - MASKED == end - 6 <= self._limit
                 and not self._opcode
                 and not self._buffer
-                and (data[0] == _FIN_TEXT or data[0] == _FIN_BINARY)
+                and (data[0] == FIN_TEXT or data[0] == FIN_BINARY)
             ):
                 payload = apply_mask(data[6:], data[2:6])
-                events.append(payload.decode() if data[0] == _FIN_TEXT else payload)
+                events.append(payload.decode() if data[0] == FIN_TEXT else payload)
             else:
                 self._parse(self._buffer + data, events)
         except UnicodeDecodeError:
@@ -171,14 +173,14 @@ class FrameParser:
         if stop > position or len(data) - position < 2:
             return stop
         opcode = self._check_head(data[position], data[position + 1])
-        take = self._take_control if opcode >= _CLOSE else self._take_frame
+        take = self._take_control if opcode >= CLOSE else self._take_frame
         return take(opcode, data, position, events)
 
     def _take_messages(self, data: bytes, position: int, events: list[Event]) -> int:
         """Take whole messages of one frame, up to the first thing that is anything else."""
         end = len(data)
-        while end - position > 5 and (data[position] == _FIN_TEXT or data[position] == _FIN_BINARY):
-            mask_start, length = position + 2, data[position + 1] - _MASKED
+        while end - position > 5 and (data[position] == FIN_TEXT or data[position] == FIN_BINARY):
+            mask_start, length = position + 2, data[position + 1] - MASKED
             if length > 125:
                 mask_start, length = _parse_length(data, position)
             start = mask_start + 4
@@ -186,45 +188,45 @@ class FrameParser:
             if not 0 <= length <= self._limit or stop > end:
                 break
             payload = apply_mask(data[start:stop], data[mask_start:start])
-            events.append(payload.decode() if data[position] == _FIN_TEXT else payload)
+            events.append(payload.decode() if data[position] == FIN_TEXT else payload)
             position = stop
         return position
 
     def _check_head(self, first: int, second: int) -> int:
         """Check the first two bytes of a frame (§5.2, §5.4, §5.5) and return its opcode."""
         opcode = first & 0x0F
-        if first & _RESERVED:
-            self._check_reserved(first & _RESERVED, opcode)
+        if first & RESERVED:
+            self._check_reserved(first & RESERVED, opcode)
         if opcode not in _OPCODES:
             raise _Violation(1002, f"opcode {opcode} is not defined")
-        if not second & _MASKED:
+        if not second & MASKED:
             raise _Violation(1002, "frames of a client must be masked")
-        if opcode >= _CLOSE:
+        if opcode >= CLOSE:
             _check_control(first, second)
-        elif opcode == _CONTINUATION and not self._opcode:
+        elif opcode == CONTINUATION and not self._opcode:
             raise _Violation(1002, "continuation frame without a message to continue")
-        elif opcode != _CONTINUATION and self._opcode:
+        elif opcode != CONTINUATION and self._opcode:
             raise _Violation(1002, "new message before the end of a fragmented one")
         return opcode
 
     def _check_reserved(self, bits: int, opcode: int) -> None:
-        if bits != _COMPRESSED or not self.window_bits:
+        if bits != COMPRESSED or not self.window_bits:
             raise _Violation(1002, "reserved bits are set that no negotiated extension uses")
-        if opcode != _TEXT and opcode != _BINARY:
+        if opcode != TEXT and opcode != BINARY:
             raise _Violation(1002, "reserved bits are set where no message begins")
 
     def _take_control(self, opcode: int, data: bytes, position: int, events: list[Event]) -> int:
         """Take a control frame once all of it is there."""
         start = position + 6
-        stop = start + data[position + 1] - _MASKED
+        stop = start + data[position + 1] - MASKED
         if stop > len(data):
             return position
         payload = apply_mask(data[start:stop], data[position + 2 : start])
-        if opcode == _CLOSE:
+        if opcode == CLOSE:
             events.append(_parse_close(payload))
             self._end()
             return len(data)
-        events.append(Ping(payload) if opcode == _PING else Pong(payload))
+        events.append(Ping(payload) if opcode == PING else Pong(payload))
         return stop
 
     def _take_frame(self, opcode: int, data: bytes, position: int, events: list[Event]) -> int:
@@ -238,9 +240,9 @@ class FrameParser:
             return position
         if opcode:
             self._opcode = opcode
-            self._compressed = data[position] & _COMPRESSED != 0
+            self._compressed = data[position] & COMPRESSED != 0
         self._fragments += 1
-        self._fin = data[position] >= _FIN
+        self._fin = data[position] >= FIN
         self._mask = data[mask_start:start]
         self._remaining = length
         return self._take_payload(data, start, events)
@@ -270,7 +272,7 @@ class FrameParser:
 
     def _keep(self, piece: bytes) -> None:
         """Add ``piece`` to the message under way; bad UTF-8 raises here, not only at the end, if it can be seen."""
-        if self._opcode == _TEXT and not self._compressed:
+        if self._opcode == TEXT and not self._compressed:
             self._tail = _check_text(self._tail + piece)
         self._message += piece
 
@@ -282,7 +284,7 @@ class FrameParser:
             whole, self._message, self._tail = self._message, bytearray(), b""
         if self._compressed:
             whole = self._inflate(whole)
-        message = whole.decode() if self._opcode == _TEXT else bytes(whole)
+        message = whole.decode() if self._opcode == TEXT else bytes(whole)
         self._opcode = self._fragments = 0
         return message
 
@@ -306,15 +308,15 @@ class FrameParser:
 
 
 def _check_control(first: int, second: int) -> None:
-    if not first & _FIN:
+    if not first & FIN:
         raise _Violation(1002, "control frames must not be fragmented")
-    if second - _MASKED > _MAX_CONTROL_SIZE:
-        raise _Violation(1002, f"control frames carry at most {_MAX_CONTROL_SIZE} bytes")
+    if second - MASKED > MAX_CONTROL_SIZE:
+        raise _Violation(1002, f"control frames carry at most {MAX_CONTROL_SIZE} bytes")
 
 
 def _parse_length(data: bytes, position: int) -> tuple[int, int]:
     """Return where the mask of a frame begins, and its payload's length: -1 while that has not arrived (§5.2)."""
-    short = data[position + 1] - _MASKED
+    short = data[position + 1] - MASKED
     start = position + 2
     if short < 126:
         return start, short
@@ -351,74 +353,3 @@ def _parse_close(payload: bytes) -> Close:
         return Close(code, payload[2:].decode())
     except UnicodeDecodeError:
         raise _Violation(1007, "close reason is not valid UTF-8") from None
-
-
-def check_close_code(code: int) -> None:
-    """Raise :exc:`ValueError` unless a close frame may carry ``code`` (RFC 6455 §7.4, IANA's registry)."""
-    if not isinstance(code, int) or code not in CLOSE_CODES:
-        raise ValueError(f"close code must be 1000-1003, 1007-1014 or 3000-4999, not {code!r}")
-
-
-def text_frame(text: str) -> bytes:
-    """Return ``text`` as one frame; raises :exc:`UnicodeEncodeError` for lone surrogates."""
-    payload = text.encode()
-    if len(payload) < 126:
-        return _SHORT_TEXT[len(payload)] + payload
-    return _serialize(_FIN_TEXT, payload)
-
-
-def binary_frame(payload: bytes) -> bytes:
-    """Return ``payload`` as one frame."""
-    return _serialize(_FIN_BINARY, payload)
-
-
-def deflated_text_frame(text: str, deflater: Deflater) -> bytes:
-    """As :func:`text_frame`, compressed if ``deflater`` finds that worth while."""
-    return _deflated_frame(_FIN_TEXT, text.encode(), deflater)
-
-
-def deflated_binary_frame(payload: bytes, deflater: Deflater) -> bytes:
-    """As :func:`binary_frame`, compressed if ``deflater`` finds that worth while."""
-    return _deflated_frame(_FIN_BINARY, payload, deflater)
-
-
-def close_frame(code: int | None, reason: str = "") -> bytes:
-    """Return a close frame; ``None`` or 1005 makes an empty one, without a reason.
-
-    ``reason`` is cut to the 123 UTF-8 bytes that fit. Raises :exc:`ValueError` for a code that must not be sent.
-    """
-    if code is None or code == 1005:
-        return _serialize(_FIN | _CLOSE, b"")
-    check_close_code(code)
-    text = reason.encode(errors="replace")[:_MAX_REASON_SIZE].decode(errors="ignore")
-    return _serialize(_FIN | _CLOSE, code.to_bytes(2) + text.encode())
-
-
-def ping_frame(payload: bytes = b"") -> bytes:
-    """Return a ping; raises :exc:`ValueError` for more than 125 bytes."""
-    return _serialize_control(_PING, payload)
-
-
-def pong_frame(payload: bytes = b"") -> bytes:
-    """Return a pong; raises :exc:`ValueError` for more than 125 bytes."""
-    return _serialize_control(_PONG, payload)
-
-
-def _deflated_frame(first: int, payload: bytes, deflater: Deflater) -> bytes:
-    data = deflater.deflate(payload)
-    return _serialize(first, payload) if data is None else _serialize(first | _COMPRESSED, data)
-
-
-def _serialize_control(opcode: int, payload: bytes) -> bytes:
-    if len(payload) > _MAX_CONTROL_SIZE:
-        raise ValueError(f"control frames carry at most {_MAX_CONTROL_SIZE} bytes, not {len(payload)}")
-    return _serialize(_FIN | opcode, payload)
-
-
-def _serialize(first: int, payload: bytes) -> bytes:
-    length = len(payload)
-    if length < 126:
-        return b"%c%c%b" % (first, length, payload)
-    if length < 1 << 16:
-        return b"%c\x7e%b%b" % (first, length.to_bytes(2), payload)
-    return b"%c\x7f%b%b" % (first, length.to_bytes(8), payload)

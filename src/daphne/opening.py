@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from channel_layers.envelope import LOST, UNACCEPTED, UNDECIDED, Done, Envelope
+from channel_layers.messages import check_effect
 from channel_layers.opening import REFUSALS, accepts, accepts_in_the_end, has_data, only_adds_headers, refuses
 from daphne import access, events
 from daphne.access import Access
@@ -134,6 +135,7 @@ class OpeningHandshake(LaneConnection):
             self.refuse(500, f"its consumer's headers cannot be sent: {error}")
 
     def _wait(self, content: dict[str, Any], broadcast: Broadcast | None) -> None:
+        check_effect(content)
         limit = self._server.config.max_pending_messages
         if len(self._pending) >= limit:
             self.refuse(503, f"{limit} messages waited for its decision (max_pending_messages)")

@@ -13,6 +13,7 @@ from channel_layers.base import BaseChannelLayer
 from channel_layers.envelope import Envelope
 from channel_layers.exceptions import LayerDeclined, LayerUnavailable, may_have_arrived
 from channel_layers.slot import Refused
+from daphne.events import may_go_unread
 
 logger = logging.getLogger("daphne.outbox")
 
@@ -185,8 +186,7 @@ class Outbox:
         waiting = [envelope for since, envelope in self._under_way.values() if since <= deadline]
         served = {channel for worker in await self._layer.aprocesses() for channel in worker.channels}
         targets = self._unserved | {envelope.target for envelope in waiting}
-        # Workers that read no disconnects have no route for them, which is no fault.
-        self._note_unserved({channel for channel in targets - served if not channel.endswith(".disconnect")})
+        self._note_unserved({channel for channel in targets - served if not may_go_unread(channel)})
         for envelope in waiting:
             owner = self._owner_of(envelope.owner)
             if envelope.target not in served and owner is not None and owner.unserved(envelope):

@@ -9,6 +9,13 @@ from collections.abc import Callable
 from contextlib import suppress
 
 
+def tell_failure(descriptor: int | None, why: object) -> None:
+    """Tell the process at the other end of ``descriptor``, if there is one, why this one does not start."""
+    if descriptor is not None:
+        with suppress(OSError), socket.socket(fileno=descriptor) as line:
+            line.send(f"failed {' '.join(str(why).split())}\n".encode(errors="surrogateescape"))
+
+
 class Parent:
     """What is at the other end of an inherited socket: it is told when the server listens.
 

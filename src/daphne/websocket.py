@@ -7,10 +7,12 @@ import math
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from channel_layers.messages import check_effect
 from daphne.access import CLOSE, Access
 from daphne.broadcast import Broadcast, Share, data_frame
 from daphne.compression import Agreement
-from daphne.frames import Close, Event, Fail, FrameParser, Ping, Pong, close_frame, ping_frame, pong_frame
+from daphne.frames import Close, Event, Fail, FrameParser, Ping, Pong
+from daphne.framing import close_frame, ping_frame, pong_frame
 from daphne.lane import RECEIVE, Lane
 from daphne.pace import Rate
 from daphne.writing import WritingConnection
@@ -118,7 +120,8 @@ class WebSocketConnection(WritingConnection):
         self._limit_transport()
         self._transport.set_protocol(self)
         self._watch()
-        self.deliver(content, None)
+        if content:  # or its connect consumer has simply returned
+            self.deliver(content, None)
         for waited, broadcast in pending:
             self.deliver(waited, broadcast)
         if early:
@@ -259,13 +262,19 @@ class WebSocketConnection(WritingConnection):
                 self._transport.write(frame)
             else:
                 self._hold(frame, broadcast)
-        elif frame is None and content.get("headers") and not content.get("accept"):
-            detail = f"headers for {self.lane.path} came after its handshake was answered: set cookies before accepting"
-            self._server.losses.count("headers too late", detail)
+        elif frame is None:
+            self._look_at(content)
         close = content.get("close")
         if close:
             by = "consumer" if broadcast is None else "group message"
             self.close(1000 if close is True else close, content.get("reason") or "", by)
+
+    def _look_at(self, content: dict[str, Any]) -> None:
+        """Say so if a message without data comes to nothing."""
+        check_effect(content)
+        if content.get("headers") and not content.get("accept"):
+            detail = f"headers for {self.lane.path} came after its handshake was answered: set cookies before accepting"
+            self._server.losses.count("headers too late", detail)
 
     def deliver_share(self, share: Share) -> bool:
         """Send several group messages in one write; ``False`` if they have to wait, or have to be acted on."""

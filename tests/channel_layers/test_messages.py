@@ -20,6 +20,7 @@ from channel_layers.messages import (
     WebSocketDisconnect,
     WebSocketReceive,
     WebSocketReply,
+    check_effect,
     check_reply,
     check_reply_of_kind,
 )
@@ -140,6 +141,57 @@ def test_replies_to_a_request_that_are_refused(content: dict[str, Any], sentence
     """As for sockets, each fault has its sentence."""
     with pytest.raises(InvalidContent, match=sentence):
         check_reply(REQUEST, content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"text": ""},
+        {"bytes": b""},
+        {"accept": True},
+        {"accept": False},
+        {"close": True},
+        {"close": False, "text": None},
+        {"headers": []},
+        {"path": "/", "text": "sent on"},
+    ],
+)
+def test_messages_that_a_socket_can_act_on(content: dict[str, Any]) -> None:
+    """An empty frame is a frame, and a ``close`` that is not meant this time was considered."""
+    assert check_effect(content) is None  # type: ignore[func-returns-value]  # that it returns is the point
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ({}, "without any key"),
+        ({"text": None}, "with nothing but 'text'"),
+        ({"path": "/", "order": 2, "code": 1000}, "with nothing but 'code', 'order', 'path'"),
+        ({"reason": "bye"}, "with nothing but 'reason'"),
+        ({"status": 401, "body": b"no"}, "with nothing but 'body', 'status'"),
+    ],
+)
+def test_messages_that_come_to_nothing(content: dict[str, Any], found: str) -> None:
+    """The sentence has the keys that are there, and those that there could be."""
+    sentence = f"a message to a WebSocket {found} does nothing: .*'text' or 'bytes', .* Keys: accept, body, bytes"
+    with pytest.raises(InvalidContent, match=sentence):
+        check_effect(content)
+
+
+def test_a_fault_names_its_key() -> None:
+    """What counts faults tells them apart by it; a message that is wrong as a whole has none."""
+    for content, key in (
+        ({"txt": "hello"}, "txt"),
+        ({"text": 1}, "text"),
+        ({"text": "a", "bytes": b"a"}, "bytes"),
+        ({"close": 5}, "close"),
+    ):
+        with pytest.raises(InvalidContent) as refused:
+            check_reply(SOCKET, content)
+        assert refused.value.key == key
+    with pytest.raises(InvalidContent) as refused:
+        check_effect({})
+    assert refused.value.key == ""
 
 
 def test_connections_of_other_protocols_are_not_judged() -> None:

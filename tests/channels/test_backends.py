@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from channel_layers.base import BaseChannelLayer
+from channel_layers.local import LocalChannelLayer
 from channel_layers.memory import MemoryChannelLayer
 from channel_layers.redis import RedisChannelLayer
-from channels.backends import ALIASES, MEMORY, REDIS, RETIRED, load, unknown_options
+from channels.backends import ALIASES, MEMORY, REDIS, RETIRED, load, unfit_options, unknown_options
 
 
 class OfOthers(BaseChannelLayer):
@@ -25,6 +27,10 @@ class OfOthers(BaseChannelLayer):
 class Closed(BaseChannelLayer):
     def __init__(self, colour: str) -> None:
         super().__init__()
+
+
+class Unreadable:
+    def __init__(self, colour: "OfNoModule") -> None: ...  # type: ignore[name-defined]  # noqa: F821, UP037 - the point
 
 
 class Anything:
@@ -102,6 +108,35 @@ def test_options_that_a_layer_takes() -> None:
     """Its own and those of its base; all, where it does not say which."""
     assert unknown_options(OfOthers, ["colour", "expiry", "channel_capacity"]) == []
     assert unknown_options(Anything, ["whatever"]) == []
+
+
+@pytest.mark.parametrize(
+    ("backend", "option", "value", "sentence"),
+    [
+        (MemoryChannelLayer, "capacity", "5", "['capacity'] is a whole number, not '5'"),
+        (MemoryChannelLayer, "expiry", "60", "['expiry'] is a number, not '60'"),
+        (MemoryChannelLayer, "expiry", None, "['expiry'] is a number, not None"),
+        (MemoryChannelLayer, "max_message_size", True, "['max_message_size'] is a whole number, not True"),
+        (MemoryChannelLayer, "group_expiry", "60", "['group_expiry'] is a number or None, not '60'"),
+        (RedisChannelLayer, "send_timeout", "5", "['send_timeout'] is a number, not '5'"),
+        (RedisChannelLayer, "prefix", b"asgi:", "['prefix'] is text, not b'asgi:'"),
+        (OfOthers, "colour", 5, "['colour'] is text, not 5"),
+        (OfOthers, "expiry", "60", "['expiry'] is a number, not '60'"),
+    ],
+)
+def test_option_of_another_type(backend: type, option: str, value: object, sentence: str) -> None:
+    """It is found without making the layer, by what the constructor says."""
+    assert unfit_options(backend, {option: value}) == [sentence]
+
+
+def test_options_of_their_type() -> None:
+    """A whole number is a number; what is no plain value, or has no type, is for the constructor to judge."""
+    good = {"expiry": 60, "capacity": 5, "group_expiry": None, "channel_capacity": 5, "colour": "blue"}
+    assert unfit_options(OfOthers, good) == []
+    assert unfit_options(RedisChannelLayer, {"hosts": 5, "stats_prefix": None, "connection_kwargs": 5}) == []
+    assert unfit_options(LocalChannelLayer, {"directory": Path("/tmp"), "project": "chat"}) == []
+    assert unfit_options(Anything, {"whatever": object()}) == []
+    assert unfit_options(Unreadable, {"colour": 5}) == []
 
 
 def test_clock_is_no_option() -> None:

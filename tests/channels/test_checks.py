@@ -100,6 +100,16 @@ def test_e003_backend_that_cannot_be_imported() -> None:
     assert "No module named 'no'" in text
 
 
+def test_values_of_the_wrong_type() -> None:
+    """Of options of the server and of a layer: without a server, a layer or the network."""
+    config = {"hosts": ["redis://nowhere.invalid"], "send_timeout": "5"}
+    with layer(BACKEND=REDIS, CONFIG=config), override_settings(CHANNELS={"PING_INTERVAL": "5"}):
+        assert found(checks.check_settings) == [
+            ("channels.E001", "CHANNELS['PING_INTERVAL'] is a number, 0 or more, not '5'"),
+            ("channels.E003", "CHANNEL_LAYERS['default']['CONFIG']['send_timeout'] is a number, not '5'"),
+        ]
+
+
 @pytest.mark.parametrize(
     ("routing", "text"),
     [

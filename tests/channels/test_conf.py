@@ -10,15 +10,27 @@ from daphne.config import Config
 
 FROM_DJANGO = {"allowed_hosts", "trusted_origins", "debug"}
 """Options that are settings of Django already."""
+GOOD = {
+    "PING_INTERVAL": 5.0,
+    "PING_TIMEOUT": 5,
+    "MAX_HEADERS": 0,
+    "PROBES": False,
+    "ROOT_PATH": "/app",
+    "TRUSTED_PROXIES": ("unix",),
+    "SUBPROTOCOLS": ["chat"],
+    "IDLE_TIMEOUTS": {"": 0},
+    "WRITE_POLICIES": (("*", "coalesce"),),
+}
 
 
 def test_every_option_of_the_server_is_a_key() -> None:
     """Whoever adds an option to the server's configuration adds its key here."""
-    assert {key.lower() for key in conf.SERVER_KEYS} == {field.name for field in fields(Config)} - FROM_DJANGO
+    ours = {field.name: type(field.default) for field in fields(Config) if field.name not in FROM_DJANGO}
+    assert {key.lower(): tuple if kind in (list, dict) else kind for key, kind in conf.SERVER_KEYS.items()} == ours
     assert list(conf.SERVER_KEYS) == sorted(conf.SERVER_KEYS)
 
 
-@pytest.mark.parametrize("given", [{}, {"ACCEPT": "return"}, {"ACCEPT": "explicit"}, {"PING_INTERVAL": 5.0}])
+@pytest.mark.parametrize("given", [{}, {"ACCEPT": "return"}, {"ACCEPT": "explicit"}, GOOD])
 def test_good_setting_has_no_faults(given: dict[str, Any]) -> None:
     """Any of its keys may be left out."""
     with override_settings(CHANNELS=given):
@@ -38,6 +50,15 @@ def test_good_setting_has_no_faults(given: dict[str, Any]) -> None:
         ({"ORDER_TIMEOUT": 0}, "CHANNELS['ORDER_TIMEOUT'] is a positive number of seconds, not 0"),
         ({"ORDER_TIMEOUT": True}, "CHANNELS['ORDER_TIMEOUT'] is a positive number of seconds, not True"),
         ({"ORDER_TIMEOUT": "5"}, "CHANNELS['ORDER_TIMEOUT'] is a positive number of seconds, not '5'"),
+        ({"PING_INTERVAL": "5"}, "CHANNELS['PING_INTERVAL'] is a number, 0 or more, not '5'"),
+        ({"PING_INTERVAL": -5}, "CHANNELS['PING_INTERVAL'] is a number, 0 or more, not -5"),
+        ({"PING_INTERVAL": True}, "CHANNELS['PING_INTERVAL'] is a number, 0 or more, not True"),
+        ({"MAX_HEADERS": 5.0}, "CHANNELS['MAX_HEADERS'] is a whole number, 0 or more, not 5.0"),
+        ({"MAX_BODY_SIZE": None}, "CHANNELS['MAX_BODY_SIZE'] is a whole number, 0 or more, not None"),
+        ({"PROBES": "no"}, "CHANNELS['PROBES'] is True or False, not 'no'"),
+        ({"ROOT_PATH": b"/app"}, "CHANNELS['ROOT_PATH'] is text, not b'/app'"),
+        ({"TRUSTED_PROXIES": "unix"}, "CHANNELS['TRUSTED_PROXIES'] is a list, not 'unix'"),
+        ({"WRITE_POLICIES": "coalesce"}, "CHANNELS['WRITE_POLICIES'] is a dict, not 'coalesce'"),
     ],
 )
 def test_fault_has_its_sentence(given: Any, beginning: str) -> None:
@@ -49,6 +70,12 @@ def test_fault_has_its_sentence(given: Any, beginning: str) -> None:
             with pytest.raises(ImproperlyConfigured) as caught:
                 reader()
             assert str(caught.value) == fault
+
+
+def test_fault_of_a_setting_of_1x() -> None:
+    """It is found beside ours, because it means the same."""
+    with override_settings(CHANNELS_WS_PROTOCOLS="chat"):
+        assert conf.faults() == ["CHANNELS_WS_PROTOCOLS is a list, not 'chat'"]
 
 
 def test_all_faults_are_found() -> None:
@@ -98,11 +125,9 @@ def test_our_setting_goes_before_those_of_1x() -> None:
 
 
 def test_dicts_of_the_server_are_pairs_in_their_order() -> None:
-    """The first pattern that matches counts; what is no dict is left for the server to refuse."""
+    """The first pattern that matches counts."""
     policies, limits = {"b-*": "coalesce", "*": "drop-oldest"}, {"^/a": 5, "": 0}
     with override_settings(CHANNELS={"WRITE_POLICIES": policies, "IDLE_TIMEOUTS": limits}):
         options = conf.server_options()
     assert options["write_policies"] == (("b-*", "coalesce"), ("*", "drop-oldest"))
     assert options["idle_timeouts"] == (("^/a", 5), ("", 0))
-    with override_settings(CHANNELS={"WRITE_POLICIES": "coalesce"}):
-        assert conf.server_options()["write_policies"] == "coalesce"

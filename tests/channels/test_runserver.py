@@ -194,7 +194,7 @@ def test_wsgi_is_not_made_for_nothing() -> None:
     ("arguments", "settings", "text"),
     [
         (["--http-timeout=-1"], {}, "http_timeout must not be negative, not -1.0"),
-        ([], {"CHANNELS": {"MAX_FRAME_SIZE": -5}}, "max_frame_size must not be negative, not -5"),
+        ([], {"CHANNELS": {"MAX_FRAME_SIZE": -5}}, "CHANNELS['MAX_FRAME_SIZE'] is a whole number, 0 or more, not -5"),
         ([], {"CHANNELS": {"PING_INTERVALL": 5}}, "Did you mean 'PING_INTERVAL'?"),
     ],
 )

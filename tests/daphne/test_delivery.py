@@ -20,7 +20,7 @@ from channel_layers.memory import MemoryChannelLayer
 from channel_layers.messages import HTTP_KIND, WEBSOCKET_KIND
 from daphne import delivery as module
 from daphne.broadcast import Broadcast, Share
-from daphne.delivery import MAX_FANOUTS, SLICE, STRIDE, Connection, Delivery
+from daphne.delivery import MAX_FANOUTS, MAX_FAULTS, SLICE, STRIDE, Connection, Delivery
 from tests.daphne.virtual_time import idle, run, turns_until
 from tests.daphne.wire import TEXT, Frame, read_frames
 
@@ -297,9 +297,41 @@ async def test_a_group_message_with_a_wrong_key_is_logged_once(caplog: pytest.Lo
             hall.layer.write([hall.layer.group_message("all", {"txet": "hello"}, route=route)])
         await idle()
         assert member.got == []
-        assert hall.losses.counts["bad group message"] == 2
+        assert hall.losses.counts == {"bad group message: 'txet'": 2}
         (record,) = caplog.records
         assert "group 'all', sent by chat.say: a reply to a WebSocket has no key 'txet'" in record.getMessage()
+
+
+async def test_one_wrong_key_does_not_hide_another(caplog: pytest.LogCaptureFixture) -> None:
+    """Each has its line at once, one of the wrong type too; the first does not use the interval up for the second."""
+    async with delivering() as hall:
+        await hall.members(1)
+        for content in ({"txet": "hello"}, {"txet": "again"}, {"byts": b"hello"}, {"text": 5}, {}):
+            hall.layer.send_group("all", content)
+        await idle()
+        assert hall.losses.counts == {
+            "bad group message: 'txet'": 2,
+            "bad group message: 'byts'": 1,
+            "bad group message: 'text'": 1,
+            "bad group message: nothing to do": 1,
+        }
+        assert len(caplog.records) == 4
+        assert "'text' in a reply is str or None, not int: 5; encode it first" in caplog.text
+        assert "sent by a process outside consumers: a message to a WebSocket without any key" in caplog.text
+
+
+async def test_there_are_not_more_counters_than_programmers_make_mistakes() -> None:
+    """Keys may be what clients have sent: from some number on they share a counter, and those before keep theirs."""
+    async with delivering() as hall:
+        await hall.members(1)
+        for number in [*range(MAX_FAULTS + 3), 0]:
+            hall.layer.send_group("all", {f"key-{number}": "hello"})
+        await idle()
+        assert len(hall.losses.counts) == MAX_FAULTS + 1
+        assert (
+            hall.losses.counts["bad group message: another key"],
+            hall.losses.counts["bad group message: 'key-0'"],
+        ) == (3, 2)
 
 
 async def test_the_sender_of_a_wrong_key_may_be_no_consumer(caplog: pytest.LogCaptureFixture) -> None:

@@ -77,3 +77,17 @@ def test_a_proxy_may_say_where_the_application_is_mounted() -> None:
     for said, expected in ((None, "/app"), ("/elsewhere", "/elsewhere"), ("", "")):
         content = events.http_request(parse(get()), "c!1", Source(CLIENT, root_path=said), config)
         assert content["root_path"] == expected
+
+
+@pytest.mark.parametrize(
+    ("channel", "expected"),
+    [
+        ("websocket.disconnect", True),
+        ("http.disconnect", True),
+        ("websocket.receive", False),
+        ("http.request", False),
+    ],
+)
+def test_disconnects_may_go_unread(channel: str, expected: bool) -> None:
+    """Every other event has a client that waits for it."""
+    assert events.may_go_unread(channel) is expected

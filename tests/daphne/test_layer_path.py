@@ -138,6 +138,33 @@ def test_faults_of_the_project(project: Path, path: str, expected: str) -> None:
     assert caught.value.__cause__ is not None
 
 
+@pytest.mark.parametrize(
+    ("variable", "sentence"),
+    [
+        ("", "DJANGO_SETTINGS_MODULE is not set, so there are no settings: set it to the project's settings, such as"),
+        (
+            "mysite.setings",
+            "DJANGO_SETTINGS_MODULE is 'mysite.setings', and there is no module 'mysite.setings': set it",
+        ),
+        ("site.settings", "DJANGO_SETTINGS_MODULE is 'site.settings', and there is no module 'site.settings': set it"),
+        ("mysite.imports", "ModuleNotFoundError: No module named 'mysite.setings'"),
+    ],
+)
+def test_settings_that_nothing_names(project: Path, variable: str, sentence: str) -> None:
+    """One sentence with what to do, and the status of every other fault of what the command names."""
+    (project / "mysite" / "nameless.py").write_text(
+        "from channels.asgi import get_channel_layer\nchannel_layer = get_channel_layer()\n"
+    )
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": variable, "PYTHONPATH": str(project)}
+    for path in ("mysite.nameless:channel_layer", "channels.asgi:channel_layer"):
+        command = [sys.executable, "-m", "daphne", path]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"daphne: {path}: ")
+        assert sentence in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
 def test_settings_without_asgi_module(project: Path) -> None:
     """``channels.asgi:channel_layer`` reads the settings; no app, model, routing or view is imported for it."""
     program = """

@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from daphne.parent import Parent
+from daphne.parent import Parent, tell_failure
 
 PATIENCE = 10.0
 
@@ -58,3 +58,16 @@ def test_its_end_is_told(resets: bool) -> None:
         return count
 
     assert asyncio.run(main()) == 1
+
+
+def test_it_is_told_why_there_is_no_server() -> None:
+    """In one line, whatever the reason looks like; without a parent, or one that has gone, nobody is told."""
+    ours, theirs = socket.socketpair()
+    with ours:
+        tell_failure(theirs.detach(), OSError("no room:\n  \udcff"))
+        assert ours.recv(64) == b"failed no room: \xff\n"
+        assert ours.recv(64) == b""
+    ours, theirs = socket.socketpair()
+    ours.close()
+    tell_failure(theirs.detach(), "too late")
+    tell_failure(None, "nobody there")

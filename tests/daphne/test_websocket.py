@@ -200,6 +200,46 @@ async def test_headers_that_come_too_late_are_counted() -> None:
         assert rig.server.losses.counts == {"headers too late": 1}
 
 
+async def test_a_message_that_comes_to_nothing_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+    """The line names its sender and keys; the socket stays open, the event that it settles is settled."""
+    async with serving() as rig:
+        socket = await rig.open()
+        socket.say("a", "b")
+        (await rig.job(RECEIVE)).end_with({"path": "/"})
+        await idle()
+        rig.layer.write([rig.layer.message(socket.channel, {}, route="chat.say")])
+        rig.layer.send(socket.channel, {"close": False})
+        rig.layer.send(socket.channel, {"accept": True})
+        await idle()
+        assert socket.frames() == []
+        assert rig.server.losses.counts == {"bad message": 2}
+        assert "sent by a process outside consumers: a message to a WebSocket with nothing but 'path'" in caplog.text
+        (await rig.job(RECEIVE)).end_with({"text": "b"})
+        await idle()
+        assert [frame.payload for frame in socket.frames()] == [b"b"]
+
+
+async def test_a_message_that_comes_to_nothing_does_not_wait_for_the_handshake() -> None:
+    """It is counted when it comes, and the socket is let in."""
+    async with serving() as rig:
+        transport = rig.handshake()
+        job = await rig.job(CONNECT)
+        rig.layer.send(job.reply_channel, {})
+        rig.layer.send(job.reply_channel, {"text": "welcome"})
+        await idle()
+        assert rig.server.losses.counts == {"bad message": 1}
+        job.end()
+        await idle()
+        assert transport.take().endswith(b"\r\n\r\n\x81\x07welcome")
+
+
+async def test_a_connect_consumer_that_just_returns_is_no_empty_message() -> None:
+    """What the server accepts with is nobody's message."""
+    async with serving() as rig:
+        await rig.open()
+        assert not rig.server.losses.counts
+
+
 async def test_an_event_that_is_wanted_later_comes_again_after_a_growing_delay() -> None:
     """It is sent with its next attempt; neither new frames nor the end of the socket hasten it or pass it."""
     async with serving() as rig:

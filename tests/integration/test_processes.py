@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 from collections.abc import Iterator
@@ -162,7 +163,7 @@ def test_a_second_signal_ends_all_at_once(project: Path, layer: LocalChannelLaye
             workers.wait_for(rf"^worker {number}: Stopping: ")
         workers.send(signal.SIGINT)
         assert workers.wait() == 1
-        assert workers.matching(r"^CommandError: not every worker has begun and ended in order")
+        assert workers.matching(r"^CommandError: not every worker has ended in order")
 
 
 def test_the_time_limit_is_each_workers(project: Path, layer: LocalChannelLayer) -> None:
@@ -279,7 +280,8 @@ def test_workers_that_cannot_start_end_the_command(project: Path) -> None:
     workers = Workers(project, "--processes=2")
     assert workers.wait() == 1
     assert workers.matching(r"worker \d \(process \d+\) ended with status 7 before it was ready: nothing is started$")
-    assert workers.matching("^CommandError: not every worker has begun and ended in order")
+    fault = r"^CommandError: worker \d does not start: worker \d .* ended with status 7 before it was ready$"
+    assert re.search(fault, workers.lines[-1])
 
 
 # -- server and workers ------------------------------------------------------------------------------------------------
@@ -430,18 +432,31 @@ def test_the_tree_ends_with_a_supervisor_that_is_killed(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "status", "line"),
+    ("option", "status", "fault"),
     [
-        ("--proceses=2", 2, r"^daphne: error: unrecognized arguments: --proceses=2$"),
-        ("--max-headers=-1", 1, r"^daphne: max_headers must not be negative, not -1$"),
+        ("--proceses=2", 2, r"unrecognized arguments: --proceses=2$"),
+        ("--max-headers=-1", 1, r"max_headers must not be negative, not -1$"),
     ],
 )
-def test_a_server_that_cannot_start_ends_the_tree(project: Path, option: str, status: int, line: str) -> None:
-    """Its own sentence says why."""
+def test_a_server_that_cannot_start_ends_the_tree(project: Path, option: str, status: int, fault: str) -> None:
+    """Its own sentence says why, and is the last thing that is said."""
     serve = Serve(project, option)
     assert serve.wait() == 1
-    assert serve.matching(line)
+    assert serve.matching(rf"^daphne: (error: )?{fault}")
     assert serve.matching(rf"server \(process \d+\) ended with status {status} before it was ready: nothing is st")
+    assert re.search(rf"^CommandError: server does not start: {fault}", serve.lines[-1])
+
+
+def test_a_port_in_use_is_the_last_thing_that_is_said(project: Path) -> None:
+    """With what to do; the workers have ended before."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        serve = Serve(project, f"--port={port}")
+        assert serve.wait() == 1
+    assert serve.lines[-1] == (
+        f"CommandError: server does not start: cannot listen on http://127.0.0.1:{port}: Address already in use; "
+        "stop what listens there, or choose another port"
+    )
 
 
 def test_an_inherited_socket_is_passed_on(project: Path) -> None:

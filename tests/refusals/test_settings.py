@@ -27,7 +27,12 @@ def project(directory: Path, name: str, text: str) -> Path:
             'CHANNELS = {"MAX_MESAGE_SIZE": 3}',
             r"channels\.E001\) CHANNELS has an unknown key 'MAX_MESAGE_SIZE'\. Did you mean 'MAX_MESSAGE_SIZE'\?",
         ),
-        (SETTINGS, 'CHANNELS = {"PING_INTERVAL": -3}', "CommandError: .*ping_interval must not be negative, not -3"),
+        (
+            SETTINGS,
+            'CHANNELS = {"PING_INTERVAL": "3"}',
+            r"channels\.E001\) CHANNELS\['PING_INTERVAL'\] is a number, 0 or more, not '3'",
+        ),
+        (SETTINGS, 'CHANNELS = {"COMPRESSION_LEVEL": 10}', "CommandError: .*compression_level is 0 to 9, not 10"),
         (SETTINGS, 'CHANNEL_LAYERS = ["default"]', r"E002\) CHANNEL_LAYERS is a dict, not list"),
         (
             SETTINGS,
@@ -43,6 +48,11 @@ def project(directory: Path, name: str, text: str) -> Path:
             SETTINGS,
             f'CHANNEL_LAYERS = {{"default": {{{MEMORY}, "CONFIG": {{"capacty": 3}}}}}}',
             r"E003\) CHANNEL_LAYERS\['default'\]\['CONFIG'\] has an unknown option 'capacty'\. .* 'capacity'\?",
+        ),
+        (
+            SETTINGS,
+            f'CHANNEL_LAYERS = {{"default": {{{MEMORY}, "CONFIG": {{"expiry": "60"}}}}}}',
+            r"E003\) CHANNEL_LAYERS\['default'\]\['CONFIG'\]\['expiry'\] is a number, not '60'",
         ),
         (
             SETTINGS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,7 +24,9 @@ class LocalChannelLayer(RedisChannelLayer):
 
     per_project: ClassVar[bool] = True
 
-    def __init__(self, *, project: str | None = None, directory: str | None = None, **options: Any) -> None:
+    def __init__(
+        self, *, project: str | None = None, directory: str | PathLike[str] | None = None, **options: Any
+    ) -> None:
         if "hosts" in options:
             raise TypeError("the embedded layer has no hosts; channel_layers.redis.RedisChannelLayer has")
         base = Path(directory) if directory is not None else None

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from msgspec import structs
 
 from channel_layers import names, notes, turns
 from channel_layers.base import BaseChannelLayer
+from channel_layers.capacity import INBOX_CAPACITY, SEND_TIMEOUT
 from channel_layers.dead import DeadLetter
 from channel_layers.envelope import Envelope, Piece, queued_again
 from channel_layers.memory import dead
@@ -30,11 +31,6 @@ from channel_layers.registry import Announcement, alive
 from channel_layers.slot import Refused
 from channel_layers.turns import Outcome, Step
 from channel_layers.verbs.writing import Written
-
-INBOX_CAPACITY: Final = 50_000
-"""Entries of one inbox; a direct send then waits, a group send skips the inbox and marks the gap."""
-SEND_TIMEOUT: Final = 5.0
-"""Seconds a direct send waits for room in an inbox before it raises ChannelFull."""
 
 
 class MemoryChannelLayer(BaseChannelLayer):

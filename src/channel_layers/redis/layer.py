@@ -13,6 +13,7 @@ from weakref import WeakSet
 
 from channel_layers import names, notes, turns
 from channel_layers.base import BaseChannelLayer
+from channel_layers.capacity import INBOX_CAPACITY, SEND_TIMEOUT
 from channel_layers.dead import DeadLetter
 from channel_layers.envelope import Envelope, Piece
 from channel_layers.exceptions import LayerUnavailable
@@ -42,10 +43,6 @@ from channel_layers.verbs.writing import Written
 
 logger = logging.getLogger("channel_layers")
 
-INBOX_CAPACITY: Final = 50_000
-"""Entries of one inbox; a direct send then waits, a group send skips the inbox and marks the gap."""
-SEND_TIMEOUT: Final = 5.0
-"""Seconds a direct send waits for room in an inbox before it raises ChannelFull."""
 TIMEOUT: Final = 5.0
 """Seconds a verb waits for a connection, and for an answer, before it raises LayerUnavailable."""
 _NOT_ENCRYPTED: Final = (

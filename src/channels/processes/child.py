@@ -29,7 +29,7 @@ class Child:
     """A running process. ``str()`` names it, with its number.
 
     ``process`` is what it calls itself on the layer, once it has said that; ``born`` is when it was started, in seconds
-    since the epoch.
+    since the epoch; ``fault`` is why it does not start, if it has said so.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Child:
         self.name = name
         self.process = ""
         self.born = time.time()
+        self.fault = ""
         self._began = time.monotonic()
         self._process = process
         self._is_told = False
@@ -132,6 +133,8 @@ class Child:
             self.process = detail
         if word == line.READY:
             self._ready.set()
+        if word == line.FAILED:
+            self.fault = detail
         self._heard(self, word, detail)
 
     def __str__(self) -> str:

@@ -89,6 +89,8 @@ class Fleet:
         self.places = [Place(f"{kind} {number}" if size > 1 else kind) for number in range(1, size + 1)]
         self.rolled = time.time()
         """When the newest code was asked for, in seconds since the epoch."""
+        self.fault = ""
+        """Why nothing is started, once that is so."""
         self.is_broken = False
         """Whether that code does not start."""
         self._launcher = launcher
@@ -181,9 +183,7 @@ class Fleet:
 
     async def _start_again(self, place: Place, child: Child, status: int) -> None:
         if not (child.is_ready or self._was_ready or self._is_patient):
-            logger.error("%s %s before it was ready: nothing is started", child, how_it_ended(status))
-            self._failed = True
-            self.stop()
+            await self._give_up(child, f"{child} {how_it_ended(status)} before it was ready")
             return
         self.is_broken = self.is_broken or (self._is_patient and not child.is_ready)
         place.failures = place.failures + 1 if child.age < STEADY else 1
@@ -192,6 +192,13 @@ class Fleet:
         if delay != 0:
             await place.wait_until_filled(delay)
         await self._fill(place, child)
+
+    async def _give_up(self, child: Child, how: str) -> None:
+        logger.error("%s: nothing is started", how)
+        self._failed = True
+        await child.close()  # what it has said may not have been read
+        self.fault = self.fault or f"{child.name} does not start: {child.fault or how}"
+        self.stop()
 
     def _hear(self, child: Child, word: str, detail: str) -> None:
         if word == line.READY:

@@ -44,6 +44,11 @@ class Tree:
             self._workers.stop()
         return await workers and is_served
 
+    @property
+    def fault(self) -> str:
+        """Why nothing is started, if that is so."""
+        return self._server.fault or self._workers.fleet.fault
+
     def stop(self) -> None:
         """End, in order; told again, at once."""
         self._stops += 1

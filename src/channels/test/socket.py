@@ -11,7 +11,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from channel_layers import codec
 from channel_layers.envelope import AGAIN, GROUP, Done, Envelope
 from channel_layers.exceptions import InvalidContent
-from channel_layers.messages import WEBSOCKET_KIND, check_reply_of_kind
+from channel_layers.messages import WEBSOCKET_KIND, check_effect, check_reply_of_kind
 from channel_layers.names import inbox_kind, inbox_of
 from channel_layers.notes import SESSION
 from channel_layers.opening import only_adds_headers
@@ -59,8 +59,8 @@ class Socket(Client):
     def deliver(self, envelope: Envelope) -> None:
         """Keep a message, let it decide on the handshake, and close if it says so."""
         content = codec.decode(envelope.content)
-        if envelope.kind == GROUP and inbox_kind(self.reply_channel) == WEBSOCKET_KIND:
-            _check_group_message(envelope, content)
+        if inbox_kind(self.reply_channel) == WEBSOCKET_KIND:
+            _check_message(envelope, content)
         opening = self._opening
         if envelope.kind != GROUP:
             self._take_headers(content.get("headers") or ())
@@ -154,12 +154,13 @@ class Socket(Client):
             self.channel_layer.keep_note(self.reply_channel, SESSION, state.session)
 
 
-def _check_group_message(envelope: Envelope, content: dict[str, Any]) -> None:
-    """Raise :exc:`AssertionError` where an interface server would log a message that members cannot be sent."""
+def _check_message(envelope: Envelope, content: dict[str, Any]) -> None:
+    """Raise :exc:`AssertionError` where an interface server would log a message that it can do nothing with."""
     try:
-        check_reply_of_kind(WEBSOCKET_KIND, content)
+        if envelope.kind == GROUP:  # what is for one connection was checked when it was sent
+            check_reply_of_kind(WEBSOCKET_KIND, content)
+        check_effect(content)
     except InvalidContent as error:
         sender = envelope.route or "the test, or a view or signal in it"
-        raise AssertionError(
-            f"A message to the group {envelope.target!r} cannot be sent to its members: {error} It is from {sender}."
-        ) from error
+        to = f"the group {envelope.target!r} cannot be sent to its members" if envelope.kind == GROUP else "a socket"
+        raise AssertionError(f"A message to {to}: {error} It is from {sender}.") from error

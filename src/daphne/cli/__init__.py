@@ -24,15 +24,20 @@ except ImportError as error:
 from channel_layers.readiness import wait_until_usable
 from daphne.cli.intake import completed
 from daphne.cli.logs import show_logs
-from daphne.cli.options import WITHOUT_MEANING, dashed, given_options, make_parser
+from daphne.cli.options import WITHOUT_MEANING, dashed, given_options, make_parser, parent_among
 from daphne.cli.process import serve, within_file_limit
 from daphne.config import Config, spelling
 from daphne.endpoints import EndpointError, choose, listen_on, passed_on
 from daphne.layer_path import LayerPathError, load_layer
+from daphne.parent import tell_failure
 from daphne.server import new_event_loop
 from daphne.tls import Certificate, CertificateError
 
 logger = logging.getLogger("daphne.cli")
+
+
+class Unfit(Exception):
+    """Options that were understood, and that no server can have; the text says which and why."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -42,15 +47,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     where the server cannot start. With ``-v 2`` the error itself is raised, for its traceback.
     """
     sys.path.insert(0, str(Path.cwd()))
-    options = make_parser().parse_args(dashed(sys.argv[1:] if arguments is None else arguments))
+    options = parsed(dashed(sys.argv[1:] if arguments is None else arguments))
     try:
         run(options)
-    except (LayerPathError, EndpointError, CertificateError, OSError) as error:
+    except (Unfit, LayerPathError, EndpointError, CertificateError, OSError) as error:
+        tell_failure(options.parent_fd, error)
         if options.verbosity > 1:
             raise
         sys.exit(f"daphne: {error}")
     except KeyboardInterrupt:  # while it waited for the layer
         sys.exit(130)
+
+
+def parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the options that ``arguments`` give; exit with the fault, which the parent process is told as well."""
+    parser = make_parser()
+    try:
+        return parser.parse_args(arguments)
+    except SystemExit:
+        if parser.fault:
+            tell_failure(parent_among(arguments), parser.fault)
+        raise
 
 
 def run(options: argparse.Namespace) -> None:
@@ -73,17 +90,17 @@ def run(options: argparse.Namespace) -> None:
 
 
 def certificate_of(options: argparse.Namespace) -> Certificate | None:
-    """Return what the command line says of TLS; exit with a sentence for a key without a certificate."""
+    """Return what the command line says of TLS; raise :exc:`Unfit` for a key without a certificate."""
     if options.ssl_certfile:
         return Certificate(options.ssl_certfile, options.ssl_keyfile)
     if options.ssl_keyfile:
-        sys.exit("daphne: --ssl-keyfile needs --ssl-certfile, the certificate that the key belongs to")
+        raise Unfit("--ssl-keyfile needs --ssl-certfile, the certificate that the key belongs to")
     return None
 
 
 def configured(options: dict[str, Any]) -> Config:
-    """Return the configuration; exit with the sentence that says what is wrong with it."""
+    """Return the configuration; raise :exc:`Unfit` with the sentence that says what is wrong with it."""
     try:
         return Config(**options)
     except ValueError as error:
-        sys.exit(f"daphne: {error}")
+        raise Unfit(str(error)) from error

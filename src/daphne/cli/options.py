@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import daphne
 from daphne.cli.arguments import add_several, argument
@@ -17,6 +17,8 @@ from daphne.endpoints import HOST, PORT, Unix, parse_descriptor, parse_endpoint,
 from daphne.layer_path import BUILT_IN
 
 OPTIONS: Final = frozenset(field.name for field in fields(Config))
+PARENT: Final = "--parent-fd="
+"""How a parent process gives its line."""
 ALIASES: Final = {"http_timeout": ["-t"], "handshake_timeout": ["--websocket-connect-timeout"]}
 """What 1.x calls such an option besides."""
 WITHOUT_MEANING: Final = {
@@ -31,9 +33,26 @@ def dashed(arguments: Iterable[str]) -> list[str]:
     return [re.sub(r"^--[\w-]+", lambda name: name[0].replace("_", "-"), argument) for argument in arguments]
 
 
-def make_parser() -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """Keeps as ``fault`` what it exits with."""
+
+    fault = ""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with status 2."""
+        self.fault = message
+        super().error(message)
+
+
+def parent_among(arguments: Sequence[str]) -> int | None:
+    """Return the descriptor of ``--parent-fd``, also among ``arguments`` that cannot be understood."""
+    given = [argument.removeprefix(PARENT) for argument in arguments if argument.startswith(PARENT)]
+    return int(given[-1]) if given and given[-1].isdecimal() else None
+
+
+def make_parser() -> Parser:
     """Return the parser of the command line. What is not given of the configuration is not in its result."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="daphne",
         usage="%(prog)s [options] module:object",
         description="Serves HTTP and WebSockets, and hands what arrives to workers through a channel layer.",

@@ -39,6 +39,9 @@ def finish(*_):
 
 if behaviour == "fails":
     sys.exit(2)
+if behaviour == "fails with a reason":
+    say("failed the port is taken")
+    sys.exit(1)
 if behaviour == "takes early":
     say("name early")
     sys.exit(4)

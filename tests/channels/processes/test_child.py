@@ -59,6 +59,18 @@ def test_one_that_dies_early_has_a_name() -> None:
     asyncio.run(main())
 
 
+def test_one_that_does_not_start_says_why() -> None:
+    """What it ends with."""
+
+    async def main() -> None:
+        child = await Child.start("server", launch("fails with a reason"), lambda child, *said: None)
+        assert await child.wait() == 1
+        await child.close()
+        assert child.fault == "the port is taken"
+
+    asyncio.run(main())
+
+
 def test_one_that_takes_too_long_is_not_ready() -> None:
     """The wait has a limit."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -111,6 +112,25 @@ def test_a_fleet_that_never_began_ends(caplog: pytest.LogCaptureFixture) -> None
         kept = Kept(2, "fails")
         assert not await kept.ended()
         assert " ended with status 2 before it was ready: nothing is started" in caplog.messages[0]
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "fault"),
+    [
+        ("fails with a reason", r"^worker does not start: the port is taken$"),
+        ("fails", r"^worker does not start: worker \(process \d+\) ended with status 2 before it was ready$"),
+    ],
+)
+def test_a_fleet_that_never_began_knows_why(behaviour: str, fault: str) -> None:
+    """In the words of the process that did not start, if it had any: they can be said last."""
+
+    async def main() -> None:
+        kept = Kept(1, behaviour)
+        assert kept.fleet.fault == ""
+        assert not await kept.ended()
+        assert re.search(fault, kept.fleet.fault)
 
     run(main)
 

@@ -335,6 +335,19 @@ def test_group_closes(client: WSClient, echoing: None) -> None:
     assert (client.close_code, client.close_reason) == (4001, "logged out")
 
 
+def test_message_that_gives_nothing_to_do_is_told(client: WSClient, echoing: None) -> None:
+    """A server would log it; here nobody reads a log."""
+    client.connect()
+    Channel(client.reply_channel).send({})
+    with pytest.raises(
+        AssertionError, match=r"to a socket: a message to a WebSocket without any key does nothing.*test"
+    ):
+        client.receive()
+    Group("all").send({"text": None})
+    with pytest.raises(AssertionError, match=r"the group 'all' cannot .* with nothing but 'text' does nothing"):
+        client.receive()
+
+
 def test_end_that_nobody_reads_is_not_sent(client: WSClient, stage: Stage, echoing: None) -> None:
     """As by a server that knows what the workers read."""
     client.connect()

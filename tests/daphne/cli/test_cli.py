@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,14 +13,15 @@ from pathlib import Path
 import pytest
 
 import daphne
-from daphne.cli import configured, main
+from daphne.cli import Unfit, configured, main
+from daphne.endpoints import EndpointError
 from tests.daphne.cli.commands import Process, serving
 
 
 @pytest.mark.parametrize("options", [{"max_body_size": -1}, {"http_timeout": "soon"}])
 def test_limits_out_of_range_are_refused(options: dict[str, object]) -> None:
     """Whether they come from the command line or from the settings."""
-    with pytest.raises(SystemExit, match=f"^daphne: {next(iter(options))} "):
+    with pytest.raises(Unfit, match=f"^{next(iter(options))} "):
         configured(options)
 
 
@@ -52,6 +54,41 @@ def test_what_it_cannot_start_with(
     monkeypatch.setattr(sys, "path", sys.path[:])
     with default_signals(), pytest.raises(SystemExit, match=re.escape(expected)):
         main(arguments)
+
+
+@pytest.mark.usefixtures("unchanged_logging")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["site_of_daphne:channel_layer", "--max-headers=-1"], b"failed max_headers must not be negative, not -1\n"),
+        (
+            ["site_of_daphne:channel_layer", "-v2", "--fd=999"],
+            b"failed cannot listen on descriptor 999: Bad file descriptor\n",
+        ),
+        (["site_of_daphne:channel_layer", "--prot=80"], b"failed unrecognized arguments: --prot=80\n"),
+    ],
+)
+def test_its_parent_is_told_why(
+    project: Path, arguments: list[str], said: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has started it can say it again."""
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    ours, theirs = socket.socketpair()
+    with ours, default_signals():
+        with pytest.raises((SystemExit, EndpointError)):
+            main([*arguments, f"--parent-fd={theirs.detach()}"])
+        assert ours.recv(200) == said
+        assert ours.recv(200) == b""
+
+
+def test_help_is_no_fault() -> None:
+    """Nobody is told of it."""
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs, pytest.raises(SystemExit):
+            main(["--help", f"--parent-fd={theirs.fileno()}"])
+        assert ours.recv(1) == b""
 
 
 @pytest.mark.usefixtures("unchanged_logging")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 import daphne
-from daphne.cli.options import given_options, make_parser
+from daphne.cli.options import given_options, make_parser, parent_among
 from daphne.config import LIMITS, Config
 from daphne.endpoints import Inherited, Tcp, Unix
 from tests.daphne.cli.commands import parsed
@@ -96,3 +96,20 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         parsed("--version")
     assert (ended.value.code, capsys.readouterr().out) == (0, f"daphne {daphne.__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "descriptor"),
+    [
+        (["--parent-fd=5", "x:y"], 5),
+        (["--prot", "80", "--parent-fd=5"], 5),
+        (["--parent-fd=five"], None),
+        (["--parent=5"], None),
+        ([], None),
+    ],
+)
+def test_line_to_the_parent_is_found_among_what_cannot_be_understood(
+    arguments: list[str], descriptor: int | None
+) -> None:
+    """As a parent writes the option."""
+    assert parent_among(arguments) == descriptor

@@ -68,7 +68,7 @@ class Command(BaseCommand):
         self._say(f"Channel layer {layer}, supervisor {os.getpid()}, {processes_text(settings.processes)}.")
         with pid_file(options["pidfile"]):
             if not asyncio.run(run_with_signals(workers.run, workers.stop, workers.roll)):
-                raise CommandError("not every worker has begun and ended in order: see what was logged")
+                raise CommandError(workers.fleet.fault or "not every worker has ended in order: see what was logged")
 
     def _work(self, layer: ChannelLayerWrapper, options: Mapping[str, Any]) -> None:
         worker = make_worker(layer, options)

@@ -66,7 +66,7 @@ class Command(BaseCommand):
             self.stdout.flush()
         with pid_file(options["pidfile"]):
             if not asyncio.run(run_with_signals(tree.run, tree.stop, tree.roll)):
-                raise CommandError("not every process has begun and ended in order: see what was logged")
+                raise CommandError(tree.fault or "not every process has ended in order: see what was logged")
         if options["verbosity"]:
             self.stdout.write("Stopped.")
 
