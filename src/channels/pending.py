@@ -174,11 +174,14 @@ class Pending:
 
     def settle(self, write: Write) -> None:
         """Write everything with ``write``, the slot's own, which ends its claims."""
-        with self.lock:
-            refused = self._write(self._drain(), write)
-            refused += self._flush_others()
-        for refusal in refused:
-            self._report(refusal)
+        refused: list[Refused] = []
+        try:
+            with self.lock:
+                refused += self._flush_others()  # first: the slot's own may take a moment
+                refused += self._write(self._drain(), write)
+        finally:
+            for refusal in refused:
+                self._report(refusal)
 
     def give_up(self, error: Exception) -> None:
         """Forget what could not be written and will not be tried again."""

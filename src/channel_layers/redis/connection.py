@@ -50,8 +50,8 @@ class Connection:
         if not self._turn.acquire(timeout=max(patience, 0)):
             raise LayerUnavailable(f"the connection to {self._connector.address} was busy for {patience:.1f} s")
         try:
-            if request is REST:
-                return self._rest_answered()
+            if request.commands is REST:
+                return self._rest_answered(request.wait)
             link = self._opened(patience)
             replies = self._answered(link, request.said_in(link.run), request.wait, request.rest)
         finally:
@@ -107,36 +107,39 @@ class Connection:
 
     def _answered(self, link: Link, commands: Commands, wait: float | None, rest: Rest | None = None) -> Replies:
         limit = None if wait is None else wait + self._connector.timeout
-        self._rest, self._rest_replies = rest, None
+        if rest is not None:
+            self._rest, self._rest_replies = rest, None
         replies = self._exchanged(link, partial(link.request, commands, limit, rest.commands if rest else ()))
         return self._checked(link, commands, replies, limit) if has_error(replies) else replies
 
-    def _rest_answered(self) -> Replies:
-        rest, self._rest = self._rest, None
-        replies, self._rest_replies = self._rest_replies, None
-        if rest is None:
+    def _rest_answered(self, wait: float | None) -> Replies:
+        limit = None if wait is None else wait + self._connector.timeout
+        if self._rest is None:
             raise self._connector.lost(ConnectionResetError("the link was closed"), time.monotonic())
-        if replies is None:
-            assert self._link is not None  # a link that is dropped takes its rest along
-            replies = self._exchanged(self._link, partial(self._link.answers, len(rest.commands), None))
+        commands, replies = self._rest.commands, self._received_rest(self._rest, limit)
+        self._rest = self._rest_replies = None
         if not has_error(replies):
             return replies
-        return self._checked(self._opened(self._connector.timeout), rest.commands, replies, None)
+        return self._checked(self._opened(self._connector.timeout), commands, replies, limit)
 
     def _end_rest(self) -> None:
         """Have the server answer what it takes its time for, so that something else can be asked."""
-        if self._rest is None or self._rest_replies is not None:
-            return
-        assert self._link is not None
-        self._rest.cut()
-        answers = partial(self._link.answers, len(self._rest.commands), self._connector.timeout)
-        self._rest_replies = self._exchanged(self._link, answers)
+        if self._rest is not None and self._rest_replies is None:
+            self._rest.cut()
+            self._rest_replies = self._received_rest(self._rest, self._connector.timeout)
+
+    def _received_rest(self, rest: Rest, limit: float | None) -> Replies:
+        if self._rest_replies is not None:
+            return self._rest_replies
+        assert self._link is not None  # a link that is dropped takes its rest along
+        return self._exchanged(self._link, partial(self._link.answers, len(rest.commands), limit))
 
     def _checked(self, link: Link, commands: Commands, replies: Replies, limit: float | None) -> Replies:
         """Return ``replies`` with those that an unknown script has; raise what any other error means."""
         self._end_rest()
         unknown = Unknown(commands, replies)
         if unknown.commands:
+            self._rest = self._rest_replies = None  # it was answered before what goes before it was done
             unknown.fill(self._exchanged(link, partial(link.request, unknown.commands, limit)))
         return self._connector.checked(replies)
 

@@ -84,7 +84,7 @@ class Connections:
     def say(self, request: Request, answer: Callable[[Answer], None], is_awaited: bool = True) -> None:
         """Make a request over a connection of the running loop; what waits in the server has one of its own."""
         if request.wait == 0:
-            self.shelf().writing.say(request, answer, is_awaited)
+            self.shelf().writing.say(request, answer, is_awaited or request.asks)
             return
         connection = self.alend()
 

@@ -20,7 +20,8 @@ T = TypeVar("T")
 class Rest(NamedTuple):
     """Commands that leave in the same write, behind a request; the server may wait for ever before it answers them.
 
-    The answer is asked for with :data:`REST`. What is asked before that has the wait end first, by ``cut``.
+    The answer is asked for with :data:`REST`. What is asked before that has the wait end first, by ``cut``; the answer
+    is kept.
     """
 
     commands: Commands
@@ -31,20 +32,21 @@ class Request(NamedTuple):
     """Commands that leave in one write. The server may think about them for ``wait`` seconds, ``None``: for ever.
 
     Commands that say in which run of the server they are said are made by a function, once there is a link. A ``rest``
-    is for connections of threads only.
+    is for connections of threads only. What the exchange does next depends on the answer to a question (``asks``).
     """
 
     commands: Commands | Callable[[str], Commands]
     wait: float | None = 0.0
     rest: Rest | None = None
+    asks: bool = False
 
     def said_in(self, run: str) -> Commands:
         """Return the commands for a link to the server's run ``run``."""
         return self.commands(run) if callable(self.commands) else self.commands
 
 
-REST: Final = Request(())
-"""Asks for the replies to the rest of the last request."""
+REST: Final[Commands] = []
+"""Stands for the rest that was sent last, where its replies are asked for; there is none where the link was lost."""
 
 Exchange = Generator[Request, Replies, T]
 Answer: TypeAlias = Replies | LayerUnavailable

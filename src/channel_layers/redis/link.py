@@ -14,8 +14,10 @@ from channel_layers.redis.protocol import Commands, Parser, ProtocolError, Repli
 from channel_layers.redis.scripts import load_all
 
 RECEIVE_SIZE: Final = 64 * 1024
-SHORT: Final = 8
-"""Bytes that a reply may have which says no more than that all is well."""
+SHORT: Final = 5
+"""Bytes of a reply that says no more than that all is well."""
+MAX_SHORT: Final = 32
+"""Such replies in a row that may be left where they are: with more, what is behind them might be too short to tell."""
 LINGER: Final = 0.01
 """Seconds that such replies may wait for what comes behind them."""
 WOULD_BLOCK: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -62,7 +64,7 @@ class Link:
                 self.sock.sendall(portion)
         except WOULD_BLOCK:
             raise TimeoutError(f"nothing could be sent within {timeout:.1f} s") from None
-        if rest:
+        if rest and self._poll is not None and len(commands) <= MAX_SHORT:
             self._receive_more_than(len(commands) * SHORT)
         return self.answers(len(commands), timeout)
 
@@ -124,7 +126,9 @@ class Link:
 
     def _limit_sending(self, timeout: float) -> None:
         """Let writes fail after ``timeout`` seconds. By the kernel: Python's own way polls each time."""
-        if timeout != self._send_timeout:
+        if self._poll is None:
+            self._limit_receiving(timeout)
+        elif timeout != self._send_timeout:
             self._send_timeout = timeout
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(timeout))
 
@@ -135,9 +139,13 @@ class Link:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, self._low_water)
 
     def _limit_receiving(self, timeout: float | None) -> None:
-        """Let reads fail after ``timeout`` seconds."""
-        if timeout != self._timeout:
-            self._timeout = timeout
+        """Let reads fail after ``timeout`` seconds; under TLS in Python's way, for the kernel's is not heeded."""
+        if timeout == self._timeout:
+            return
+        self._timeout = timeout
+        if self._poll is None:
+            self.sock.settimeout(timeout)
+        else:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(timeout or 0))
 
     def _peek(self) -> bytes:
@@ -147,7 +155,8 @@ class Link:
         try:
             return self.sock.recv(1)
         finally:
-            self.sock.setblocking(True)
+            self.sock.settimeout(None)
+            self._timeout = None
 
     def _introduce(self, address: Address, name: str, timeout: float) -> tuple[int, str]:
         commands = []

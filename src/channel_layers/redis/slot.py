@@ -73,6 +73,8 @@ class RedisSlot(Slot):
 
     async def atake(self, wants: Mapping[str, int], limit: int, timeout: float | None = None) -> list[Envelope]:
         """As :meth:`take`; a call that is cancelled takes nothing."""
+        if self._begun:
+            raise RuntimeError("settle_before_take() has begun a take in this thread: call take(), and not atake()")
         connection = self._alent()
         taking = asyncio.ensure_future(arun(self._taking(wants, limit, timeout), connection.say))
         try:
@@ -135,11 +137,10 @@ class RedisSlot(Slot):
         deadline = None if timeout is None else time.monotonic() + timeout
         self._waiting = True  # before the interrupt is looked at, so that one of both sides sees the other
         try:
-            # Where the last look found nothing, the bells tell of what has come since.
-            waiting = self._found_nothing and self._goes_on(deadline)
-            if self._begun:
-                taken = yield from self._take_begun(deadline)
-            else:
+            taken = (yield from self._take_begun(deadline)) if self._begun else None
+            if taken is None:
+                # Where the last look found nothing, the bells tell of what has come since.
+                waiting = self._found_nothing and self._goes_on(deadline)
                 taken = yield from self._look(wants, limit, deadline, waiting=waiting)
             while not taken and self._goes_on(deadline):
                 taken = yield from self._look(wants, limit, deadline, waiting=self._found_nothing)
@@ -157,16 +158,6 @@ class RedisSlot(Slot):
         self._found_nothing = False
         at_once = not waiting or self._unconfirmed
         request = Request([script]) if at_once else self._wait(channels, script, deadline)
-        return (yield from self._taken(channels, request, deadline))
-
-    def _take_begun(self, deadline: float | None) -> Exchange[list[Envelope]]:
-        """Return what a take that was begun finds, without much waiting if there is a ``deadline``."""
-        channels, self._begun = self._begun or [], None
-        if deadline is not None:
-            self._ring()
-        return (yield from self._taken(channels, REST, deadline))
-
-    def _taken(self, channels: Sequence[str], request: Request, deadline: float | None) -> Exchange[list[Envelope]]:
         try:
             *_, reply = yield request
             return (yield from self._claim(channels, reply))
@@ -176,6 +167,23 @@ class RedisSlot(Slot):
             if self._goes_on(deadline) or self._interrupted.is_set():
                 return []
             raise
+
+    def _take_begun(self, deadline: float | None) -> Exchange[list[Envelope] | None]:
+        """Return what a take that was begun finds, without much waiting if there is a ``deadline``.
+
+        ``None`` if its answer was lost: what it has claimed comes with the next look, which is not to wait.
+        """
+        channels, self._begun = self._begun or [], None
+        self._found_nothing = False
+        if deadline is not None:
+            self._ring()
+        try:
+            *_, reply = yield Request(REST, None if deadline is None else 0.0)
+            return (yield from self._claim(channels, reply))
+        except LayerDeclined:
+            raise
+        except LayerUnavailable:
+            return None
 
     def _script(self, wants: Mapping[str, int], limit: int) -> tuple[list[str], bytes]:
         """Return the channels in the order they are served in this time, and the command that takes from them."""
@@ -316,7 +324,9 @@ class RedisSlot(Slot):
 
     def _closing(self) -> Exchange[None]:
         if self._begun:
-            yield from self._putting_back((yield from self._take_begun(time.monotonic())))
+            if (yield from self._take_begun(time.monotonic())) is None:
+                yield from self._look({}, 0, None, waiting=False)
+            yield from self._putting_back([envelope for envelope, _ in self._claimed])
         if self._unconfirmed:  # what has ended is not to be delivered again
             yield from self._look({}, 0, None, waiting=False)
         yield from dead.giving_up(self._name, self._layer)

@@ -127,7 +127,7 @@ class Writer:
         questions = {number: command for number, command in asked if command is not None}
         if not questions:
             return {}
-        replies = yield Request(list(questions.values()))
+        replies = yield Request(list(questions.values()), asks=True)
         return dict(zip(questions, replies, strict=True))
 
     def _send(

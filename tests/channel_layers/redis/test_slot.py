@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,12 +10,14 @@ import pytest
 
 from channel_layers import codec
 from channel_layers.envelope import EVENT, Envelope
+from channel_layers.exceptions import LayerUnavailable
 from channel_layers.redis import RedisChannelLayer
 from channel_layers.redis.connection import Connection
 from channel_layers.redis.exchange import Request
+from channel_layers.redis.link import MAX_SHORT
 from channel_layers.redis.protocol import Replies, pack
 from channel_layers.redis.slot import MAX_SCRIPTS, RedisSlot
-from tests.channel_layers.redis.server import until
+from tests.channel_layers.redis.server import RedisServer, until
 
 PATIENCE = 10.0
 
@@ -71,22 +74,28 @@ def test_a_settle_and_the_wait_behind_it_are_one_write(
     assert codec.decode(taken.content) == {"n": 2}
 
 
-def test_scripts_that_are_forgotten_cost_nothing(layer: RedisChannelLayer, slot: RedisSlot) -> None:
-    """They are told again, those of a settle before the take behind it."""
-    sent = Envelope(EVENT, "a", codec.encode({"n": 1}), layer.inbox("websocket.send").new_channel(), 1)
+@pytest.mark.parametrize("waits", [False, True])
+def test_scripts_that_are_forgotten_cost_nothing(layer: RedisChannelLayer, slot: RedisSlot, waits: bool) -> None:
+    """They are told again, and nothing is taken twice: neither where a take waited behind the settle."""
+    sent = Envelope(EVENT, "a", codec.encode({"n": 1}), layer.inbox("conformance.send").new_channel(), 1)
     layer.write([sent])
     slot.take({"a": 1}, 1, PATIENCE)
-    layer.send("a", {"n": 2})
+    if not waits:
+        layer.send("a", {"n": 2})
     layer.say([pack("SCRIPT", "FLUSH")])
     assert slot.settle_before_take([layer.message("b", {})], {"a": 1}, 1) == []
+    if waits:
+        layer.send("a", {"n": 2})
     (taken,) = slot.take({"a": 1}, 1)
     assert codec.decode(taken.content) == {"n": 2}
     assert layer.find_lost([sent]) == [sent]
     assert layer.receive(["b"]) == ("b", {})
+    slot.settle([])
 
 
-def test_what_needs_another_answer_ends_the_wait(new_layer: Callable[..., RedisChannelLayer]) -> None:
-    """A settle that has to wait for room does so though a take was begun behind it, and what that took is not lost."""
+@pytest.fixture
+def crowded(new_layer: Callable[..., RedisChannelLayer]) -> Iterator[tuple[RedisChannelLayer, RedisSlot]]:
+    """A layer, and a slot that has waited for room in an inbox of it while there was something to take."""
     layer = new_layer(inbox_capacity=1, send_timeout=PATIENCE)
     other = new_layer(inbox_capacity=1)
     inbox = layer.inbox("conformance.send")
@@ -95,15 +104,97 @@ def test_what_needs_another_answer_ends_the_wait(new_layer: Callable[..., RedisC
     layer.send("a", {})
     with other.open_slot() as slot, ThreadPoolExecutor(1) as pool:
         slot.take({"a": 1}, 1, PATIENCE)
+        layer.send("a", {"n": 2})
         settling = pool.submit(slot.settle_before_take, [other.message(channel, {"n": 1})], {"a": 1}, 1)
         until(lambda: b"cmd=blpop" in layer.say([pack("CLIENT", "LIST")])[0])
-        layer.send("a", {"n": 2})
         received = [codec.decode(e.content) for _ in range(2) for _, e in inbox.receive(PATIENCE)]
         assert received == [{"n": 0}, {"n": 1}]
         assert settling.result(PATIENCE) == []
-        (taken,) = slot.take({"a": 1}, 1, PATIENCE)
-        assert codec.decode(taken.content) == {"n": 2}
+        yield layer, slot
+
+
+def test_what_needs_another_answer_keeps_what_was_taken(crowded: tuple[RedisChannelLayer, RedisSlot]) -> None:
+    """A settle that has to wait for room ends the wait behind it; the take that follows has what that has claimed."""
+    _, slot = crowded
+    (taken,) = slot.take({"a": 1}, 1, 0)
+    assert codec.decode(taken.content) == {"n": 2}
+    slot.settle([])
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_what_was_taken_and_not_asked_for_goes_back(
+    crowded: tuple[RedisChannelLayer, RedisSlot], interrupted: bool
+) -> None:
+    """A worker that stops while a settle waits for room loses nothing of what it has not begun."""
+    layer, slot = crowded
+    if interrupted:
+        slot.interrupt()
+    slot.close()
+    assert layer.say([pack("LLEN", slot._claims())]) == [0]
+    assert layer.receive(["a"]) == ("a", {"n": 2})
+    assert slot._layer.losses.counts.total() == 0
+
+
+def test_a_take_that_was_begun_outlasts_other_requests(layer: RedisChannelLayer, slot: RedisSlot) -> None:
+    """Its answer is kept until it is asked for."""
+    assert slot.settle_before_take([], {"a": 1}, 1) == []
+    layer.send("a", {"n": 1})
+    until(lambda: layer.say([pack("LLEN", slot._claims())]) == [1])
+    assert slot.settle([layer.message("b", {})]) == []
+    (taken,) = slot.take({"a": 1}, 1, 0)
+    assert codec.decode(taken.content) == {"n": 1}
+    slot.settle([])
+
+
+@pytest.mark.parametrize("closes", [False, True])
+def test_a_take_that_was_begun_survives_its_connection(layer: RedisChannelLayer, slot: RedisSlot, closes: bool) -> None:
+    """What it has claimed comes with the next look, which does not wait, or goes back."""
+    assert slot.settle_before_take([], {"a": 1}, 1) == []
+    layer.send("a", {"n": 1})
+    until(lambda: layer.say([pack("LLEN", slot._claims())]) == [1])
+    assert slot._connection is not None
+    slot._connection.close()
+    if closes:
+        slot.close()
+        assert layer.receive(["a"]) == ("a", {"n": 1})
+    else:
+        (taken,) = slot.take({"a": 1}, 1)
+        assert codec.decode(taken.content) == {"n": 1}
         slot.settle([])
+    assert layer.losses.counts.total() == 0
+
+
+def test_a_server_that_is_silent_holds_nobody_up(own_server: RedisServer) -> None:
+    """Neither a take with a timeout nor the end of a slot, though a take was begun."""
+    layer = RedisChannelLayer(hosts=own_server.url, timeout=0.2)
+    slot, other = layer.open_slot(), layer.open_slot()
+    for each in (slot, other):
+        assert each.settle_before_take([], {"a": 1}, 1) == []
+    with own_server.paused(), ThreadPoolExecutor(2) as pool:
+        closing = pool.submit(slot.close)
+        taking = pool.submit(other.take, {"a": 1}, 1, 0)
+        closing.result(PATIENCE)
+        with pytest.raises(LayerUnavailable):
+            taking.result(PATIENCE)
+    other.close()
+    layer.close()
+
+
+def test_a_begun_take_has_one_half(slot: RedisSlot) -> None:
+    """It was sent by a thread, and no loop hears the answer."""
+    assert slot.settle_before_take([], {"a": 1}, 1) == []
+    with pytest.raises(RuntimeError, match=r"call take\(\)"):
+        asyncio.run(slot.atake({"a": 1}, 1))
+
+
+def test_many_answers_are_read_as_they_come(layer: RedisChannelLayer, slot: RedisSlot) -> None:
+    """What is behind them could be too short to wake whoever waits for more than them."""
+    messages = [layer.message(f"to{n}", {}) for n in range(MAX_SHORT + 1)]
+    assert slot.settle_before_take(messages, {"a": 1}, 1) == []
+    assert slot._connection is not None
+    assert slot._connection._link is not None
+    assert slot._connection._link._low_water == 1
+    assert slot.take({"a": 1}, 1, 0) == []
 
 
 def test_a_slot_that_found_something_looks_again(layer: RedisChannelLayer, slot: RedisSlot, said: list[object]) -> None:

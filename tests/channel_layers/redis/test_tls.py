@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +138,16 @@ def test_file_without_certificates(tmp_path: Path) -> None:
     (tmp_path / "empty.pem").touch()
     with pytest.raises(ValueError, match=r"empty\.pem' has no certificates"):
         context_of({"ssl_ca_certs": str(tmp_path / "empty.pem")})
+
+
+def test_a_silent_server_is_not_waited_for_without_end(tls_server: TlsServer) -> None:
+    """Neither for an answer nor until it takes what is sent; whoever comes after that has another link."""
+    layer = RedisChannelLayer(hosts=tls_server.url, prefix="tls:", timeout=0.5)
+    layer.send("work", {"n": 1})
+    with tls_server.paused(), ThreadPoolExecutor(1) as pool:
+        for data in (b"", bytes(900_000)):
+            sending = pool.submit(layer.send, "work", {"data": data})
+            with pytest.raises(LayerUnavailable):
+                sending.result(10.0)
+    assert layer.receive(["work"])[1] == {"n": 1}
+    layer.close()
