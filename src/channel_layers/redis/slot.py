@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import struct
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from channel_layers.dead import count_orphans
 from channel_layers.envelope import Envelope
@@ -27,8 +26,9 @@ from channel_layers.redis.connection import Connection
 from channel_layers.redis.custody import RedisCustody, putting_back
 from channel_layers.redis.exchange import REST, Exchange, Request, Rest, arun, run
 from channel_layers.redis.loop_connection import LoopConnection
-from channel_layers.redis.protocol import Argument, pack
-from channel_layers.redis.scripts import HAND_OVER, RELEASE, TAKE
+from channel_layers.redis.protocol import pack
+from channel_layers.redis.scripts import HAND_OVER
+from channel_layers.redis.slot_commands import SlotCommands
 from channel_layers.redis.writer import Claim
 from channel_layers.slot import Custody, Refused, Slot
 
@@ -37,15 +37,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("channel_layers")
 
-Wants: TypeAlias = tuple[tuple[str, int], ...]
-"""Channels, and how many messages of each."""
-
-MAX_SCRIPTS: Final = 64
-"""Commands that a slot keeps for the next time: making one takes as long as running some consumers, and a slot wants
-the same again and again."""
-WAKE_LIFETIME: Final = 60
-"""Seconds after which a token is deleted that found nobody waiting."""
-
 
 class RedisSlot(Slot):
     """A slot of the Redis layer."""
@@ -53,14 +44,12 @@ class RedisSlot(Slot):
     def __init__(self, layer: RedisChannelLayer, name: str, retries: Mapping[str, int]) -> None:
         self._layer = layer
         self._name = name
-        self._retries = retries
+        self._commands = SlotCommands(layer, name, retries)
         self._claimed: list[tuple[Envelope, bytes]] = []
         self._ended: list[tuple[Envelope, bytes]] = []  # by the last settle
         self._has_long = False  # whether contents were fetched that are aside until their claims end
         self._unconfirmed: list[tuple[Envelope, bytes]] = []  # were settled, and the server may still hold them
         self._found_nothing = False  # when it looked last
-        self._rotation = 0
-        self._scripts: dict[tuple[Wants, int, int, int], tuple[list[str], bytes]] = {}
         self._interrupted = threading.Event()
         self._waiting = False
         self._begun: list[str] | None = None  # channels of a take that was begun
@@ -186,34 +175,12 @@ class RedisSlot(Slot):
             return None
 
     def _script(self, wants: Mapping[str, int], limit: int) -> tuple[list[str], bytes]:
-        """Return the channels in the order they are served in this time, and the command that takes from them."""
-        self._rotation += 1
         known = 0 if self._unconfirmed else len(self._claimed)
-        wanted = tuple([want for want in wants.items() if want[1] > 0])
-        key = (wanted, limit, known, self._rotation % max(len(wanted), 1))
-        found = self._scripts.get(key)
-        if found is None:
-            if len(self._scripts) >= MAX_SCRIPTS:
-                self._scripts.clear()
-            found = self._scripts[key] = self._new_script(*key)
-        return found
-
-    def _new_script(self, wants: Wants, limit: int, known: int, first: int) -> tuple[list[str], bytes]:
-        keys = self._layer.keys
-        wanted = dict(wants[first:] + wants[:first])
-        pairs = [key for channel in wanted for key in (keys.queue(channel), keys.bell(channel))]
-        arguments: list[Argument] = [self._name, known, limit, self._layer.expiry, *wanted.values()]
-        if self._retries:
-            arguments += (self._retries.get(channel, -1) for channel in wanted)
-        return list(wanted), TAKE.call([self._claims(), keys.slots, *pairs], *arguments)
+        return self._commands.take(wants, limit, known)
 
     def _wait(self, channels: Sequence[str], script: bytes, deadline: float | None) -> Request:
         left = None if deadline is None else max(deadline - time.monotonic(), 0.001)
-        return Request([self._bells(channels, left or 0), script], left)
-
-    def _bells(self, channels: Sequence[str], seconds: float) -> bytes:
-        """Return the command that waits until a bell rings, for so many seconds (0: for ever)."""
-        return pack("BLPOP", *map(self._layer.keys.bell, channels), self._wake(), seconds)
+        return Request([self._commands.wait(channels, left or 0), script], left)
 
     def _claim(self, channels: Sequence[str], reply: list[Any]) -> Exchange[list[Envelope]]:
         """Note what was claimed and return it, but for what was sent in an earlier run of the server."""
@@ -225,7 +192,7 @@ class RedisSlot(Slot):
         try:
             taken = list(map(entries.read_element, elements))
         except entries.UNREADABLE:
-            elements = yield from dead.readable(elements, self._claims(), self._name, self._layer)
+            elements = yield from dead.readable(elements, self._commands.claims, self._name, self._layer)
             taken = list(map(entries.read_element, elements))
         self._found_nothing = not taken
         run = self._run()
@@ -237,7 +204,7 @@ class RedisSlot(Slot):
         self._claimed += zip(taken, elements, strict=True)
         fresh = self._fresh(taken, gone, run)
         if not fresh and len(self._claimed) == len(taken):
-            yield Request([self._release(len(taken))])
+            yield Request([self._commands.release(len(taken))])
             self._claimed.clear()
         return fresh
 
@@ -257,7 +224,7 @@ class RedisSlot(Slot):
         settled = {element for _, element in self._unconfirmed}
         old = sum(element in settled for element in elements)
         if old:  # they stand before all that was claimed since
-            yield Request([self._release(old)])
+            yield Request([self._commands.release(old)])
         self._unconfirmed.clear()
         return elements[old:]
 
@@ -281,7 +248,7 @@ class RedisSlot(Slot):
         channels, script = self._script(wants, limit)
         self._waiting = True  # before the interrupt is looked at, as in a take
         if is_sure and not self._interrupted.is_set():
-            claim.rest = Rest([self._bells(channels, 0), script], self._ring)
+            claim.rest = Rest([self._commands.wait(channels, 0), script], self._ring)
         try:
             refused = yield from self._written(envelopes, claim)
             if claim.rest is not None:
@@ -295,7 +262,7 @@ class RedisSlot(Slot):
         self._has_long = False
         self._ended, self._claimed = self._claimed, []
         self._unconfirmed += self._ended
-        return Claim(self._release(len(self._ended)), partial(self._restoring, self._ended), forget)
+        return Claim(self._commands.release(len(self._ended)), partial(self._commands.restore, self._ended), forget)
 
     def _written(self, envelopes: Sequence[Envelope], claim: Claim) -> Exchange[list[Refused]]:
         try:
@@ -311,13 +278,13 @@ class RedisSlot(Slot):
     def _putting_back(self, envelopes: Sequence[Envelope]) -> Exchange[None]:
         returned = {id(envelope) for envelope in envelopes}
         claimed = [claim for claim in self._claimed if id(claim[0]) in returned]
-        yield Request([putting_back(claimed, self._claims(), self._layer.keys)])
+        yield Request([putting_back(claimed, self._commands.claims, self._layer.keys)])
         self._claimed = [claim for claim in self._claimed if id(claim[0]) not in returned]
 
     def _handing_over(self, envelopes: Sequence[Envelope], custody: RedisCustody) -> Exchange[None]:
         moved = {id(envelope) for envelope in envelopes}
         claimed = [claim for claim in self._claimed if id(claim[0]) in moved]
-        keys = [self._claims(), custody.claims, self._layer.keys.slots]
+        keys = [self._commands.claims, custody.claims, self._layer.keys.slots]
         yield Request([HAND_OVER.call(keys, self._name, custody.name, *(element for _, element in claimed))])
         self._claimed = [claim for claim in self._claimed if id(claim[0]) not in moved]
         custody.hold(claimed)
@@ -333,27 +300,11 @@ class RedisSlot(Slot):
 
     def _interrupting(self) -> Exchange[None]:
         self._interrupted.set()
-        yield Request(ringing(self._wake()))
-
-    def _release(self, known: int) -> bytes:
-        return RELEASE.call([self._claims(), self._layer.keys.slots], self._name, known)
-
-    def _restoring(self, claimed: Sequence[tuple[Envelope, bytes]]) -> list[bytes]:
-        if not claimed:
-            return []
-        elements = [element for _, element in reversed(claimed)]
-        now = struct.pack(">d", self._layer.clock())
-        return [pack("LPUSH", self._claims(), *elements), pack("HSET", self._layer.keys.slots, self._name, now)]
-
-    def _claims(self) -> str:
-        return self._layer.keys.claims + self._name
+        yield Request(self._commands.ring())
 
     def _ring(self) -> None:
         """End the wait for the bells."""
-        self._layer.say_if_possible(ringing(self._wake()))
-
-    def _wake(self) -> str:
-        return self._layer.keys.wake(self._name)
+        self._layer.say_if_possible(self._commands.ring())
 
     # -- connections -----------------------------------------------------------------------------------------------
 
@@ -377,11 +328,6 @@ class RedisSlot(Slot):
         if self._loop_connection is not None:
             self._layer.connections.atake_back(self._loop_connection)
         self._connection = self._loop_connection = None
-
-
-def ringing(wake: str) -> list[bytes]:
-    """Return the commands that end the wait for ``wake``."""
-    return [pack("RPUSH", wake, ""), pack("EXPIRE", wake, WAKE_LIFETIME)]
 
 
 def _end_of(lost: int) -> list[bytes]:

@@ -282,14 +282,14 @@ def test_a_settle_whose_answer_is_lost_ends_the_claims(
     layer.send_many([("a", {"n": 1}), ("a", {"n": 2})])
     with layer.open_slot() as slot:
         slot.take({"a": 1}, 1, 0)
-        claims = other.say([pack("LRANGE", slot._claims(), 0, -1)])[0]
+        claims = other.say([pack("LRANGE", slot._commands.claims, 0, -1)])[0]
         with own_server.paused(), pytest.raises(LayerUnavailable):
             slot.settle([layer.message("b", {})])
         other.depth("b")
         if is_stale:
-            other.say([pack("LPUSH", slot._claims(), *claims)])
+            other.say([pack("LPUSH", slot._commands.claims, *claims)])
         assert [codec.decode(envelope.content) for envelope in slot.take({"a": 1}, 1, 0)] == [{"n": 2}]
-        assert other.say([pack("LLEN", slot._claims())]) == [1]
+        assert other.say([pack("LLEN", slot._commands.claims)]) == [1]
 
 
 def test_claims_that_were_settled_stay_so_through_two_losses(layer: RedisChannelLayer) -> None:
@@ -307,7 +307,7 @@ def test_claims_that_were_settled_stay_so_through_two_losses(layer: RedisChannel
         with pytest.raises(StopIteration) as end:
             taking.send(layer.say(release.said_in("")))
         assert [codec.decode(envelope.content) for envelope in end.value.value] == [{"n": 2}]
-        assert layer.say([pack("LLEN", slot._claims())]) == [1]
+        assert layer.say([pack("LLEN", slot._commands.claims)]) == [1]
 
 
 def test_a_link_that_ends_behind_a_settle_is_replaced(own_server: RedisServer, new_layer: NewLayer) -> None:
@@ -351,7 +351,7 @@ def test_a_settle_that_was_not_sent_can_be_tried_again(own_server: RedisServer, 
             settling.throw(LayerUnavailable("it is away"))
         assert slot.settle_before_take([], {"a": 1}, 1) == []
         assert [codec.decode(envelope.content) for envelope in slot.take({"a": 1}, 1)] == [{"n": 2}]
-        assert layer.say([pack("LLEN", slot._claims())]) == [1]
+        assert layer.say([pack("LLEN", slot._commands.claims)]) == [1]
         slot.settle([])
 
 
@@ -373,9 +373,9 @@ def test_what_is_taken_behind_a_settle_survives_the_loss_of_its_answer(
             settling.throw(AnswerLost("no answer came"))
         taken = slot.take({"a": 1}, 1, 0)
         assert [codec.decode(envelope.content)["n"] for envelope in taken] == ([1, 2] if arrives else [1])
-        assert other.say([pack("LLEN", slot._claims())]) == [len(taken)]
+        assert other.say([pack("LLEN", slot._commands.claims)]) == [len(taken)]
         slot.settle([])
-        assert other.say([pack("LLEN", slot._claims())]) == [0]
+        assert other.say([pack("LLEN", slot._commands.claims)]) == [0]
 
 
 def test_a_slot_that_is_closed_without_a_server(

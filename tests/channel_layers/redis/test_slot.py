@@ -16,7 +16,8 @@ from channel_layers.redis.connection import Connection
 from channel_layers.redis.exchange import Request
 from channel_layers.redis.link import MAX_SHORT
 from channel_layers.redis.protocol import Replies, pack
-from channel_layers.redis.slot import MAX_SCRIPTS, RedisSlot
+from channel_layers.redis.slot import RedisSlot
+from channel_layers.redis.slot_commands import MAX_TAKES
 from tests.channel_layers.redis.server import RedisServer, until
 
 PATIENCE = 10.0
@@ -130,7 +131,7 @@ def test_what_was_taken_and_not_asked_for_goes_back(
     if interrupted:
         slot.interrupt()
     slot.close()
-    assert layer.say([pack("LLEN", slot._claims())]) == [0]
+    assert layer.say([pack("LLEN", slot._commands.claims)]) == [0]
     assert layer.receive(["a"]) == ("a", {"n": 2})
     assert slot._layer.losses.counts.total() == 0
 
@@ -139,7 +140,7 @@ def test_a_take_that_was_begun_outlasts_other_requests(layer: RedisChannelLayer,
     """Its answer is kept until it is asked for."""
     assert slot.settle_before_take([], {"a": 1}, 1) == []
     layer.send("a", {"n": 1})
-    until(lambda: layer.say([pack("LLEN", slot._claims())]) == [1])
+    until(lambda: layer.say([pack("LLEN", slot._commands.claims)]) == [1])
     assert slot.settle([layer.message("b", {})]) == []
     (taken,) = slot.take({"a": 1}, 1, 0)
     assert codec.decode(taken.content) == {"n": 1}
@@ -151,7 +152,7 @@ def test_a_take_that_was_begun_survives_its_connection(layer: RedisChannelLayer,
     """What it has claimed comes with the next look, which does not wait, or goes back."""
     assert slot.settle_before_take([], {"a": 1}, 1) == []
     layer.send("a", {"n": 1})
-    until(lambda: layer.say([pack("LLEN", slot._claims())]) == [1])
+    until(lambda: layer.say([pack("LLEN", slot._commands.claims)]) == [1])
     assert slot._connection is not None
     slot._connection.close()
     if closes:
@@ -226,6 +227,6 @@ def test_each_channel_is_served_first_in_its_turn(layer: RedisChannelLayer, slot
 
 def test_only_so_many_commands_are_kept(slot: RedisSlot) -> None:
     """Wants change as consumers are quick or slow, and a slot lives for months."""
-    for n in range(2 * MAX_SCRIPTS + 1):
+    for n in range(2 * MAX_TAKES + 1):
         assert slot.take({"a": n + 1}, n + 1, timeout=0) == []
-    assert 0 < len(slot._scripts) <= MAX_SCRIPTS
+    assert 0 < len(slot._commands._takes) <= MAX_TAKES
