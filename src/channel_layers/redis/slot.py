@@ -1,10 +1,10 @@
 """Slots of the Redis layer.
 
-A take is one script. Only where it found nothing the slot blocks: it sends a wait for the bells of its channels and
-the same script behind it in one write. The server carries out both without a further word from here, so a message
-is claimed in the moment it wakes a slot, whichever of many channels it came by, and a slot that is killed while it
-waits takes nothing with it. A token on a list of its own ends the wait: unlike ``CLIENT UNBLOCK``, it works also if it
-arrives before the wait begins.
+A take is one script. Where it found nothing, and behind what settles the last messages, the slot blocks: it sends a
+wait for the bells of its channels and the same script behind it in one write. The server carries out both without a
+further word from here, so a message is claimed in the moment it wakes a slot, whichever of many channels it came by,
+and a slot that is killed while it waits takes nothing with it. A token on a list of its own ends the wait: unlike
+``CLIENT UNBLOCK``, it works also if it arrives before the wait begins.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class RedisSlot(Slot):
 
     async def atake(self, wants: Mapping[str, int], limit: int, timeout: float | None = None) -> list[Envelope]:
         """As :meth:`take`; a call that is cancelled takes nothing."""
-        if self._begun:
+        if self._begun is not None:
             raise RuntimeError("settle_before_take() has begun a take in this thread: call take(), and not atake()")
         connection = self._alent()
         taking = asyncio.ensure_future(arun(self._taking(wants, limit, timeout), connection.say))
@@ -111,7 +111,7 @@ class RedisSlot(Slot):
     def close(self) -> None:
         """Give the slot up; what it had claimed and not settled is lost, and counted, or delivered again."""
         try:
-            if self._claimed or self._unconfirmed or self._begun:
+            if self._claimed or self._unconfirmed or self._begun is not None:
                 run(self._closing(), self._lent().ask)
         except LayerUnavailable:  # then the claims end when this process is found dead
             logger.warning("slot %s could not give up its claims: the layer is away", self._name)
@@ -126,7 +126,7 @@ class RedisSlot(Slot):
         deadline = None if timeout is None else time.monotonic() + timeout
         self._waiting = True  # before the interrupt is looked at, so that one of both sides sees the other
         try:
-            taken = (yield from self._take_begun(deadline)) if self._begun else None
+            taken = (yield from self._take_begun(self._begun, deadline)) if self._begun is not None else None
             if taken is None:
                 # Where the last look found nothing, the bells tell of what has come since.
                 waiting = self._found_nothing and self._goes_on(deadline)
@@ -157,13 +157,12 @@ class RedisSlot(Slot):
                 return []
             raise
 
-    def _take_begun(self, deadline: float | None) -> Exchange[list[Envelope] | None]:
+    def _take_begun(self, channels: Sequence[str], deadline: float | None) -> Exchange[list[Envelope] | None]:
         """Return what a take that was begun finds, without much waiting if there is a ``deadline``.
 
         ``None`` if its answer was lost: what it has claimed comes with the next look, which is not to wait.
         """
-        channels, self._begun = self._begun or [], None
-        self._found_nothing = False
+        self._begun, self._found_nothing = None, False
         if deadline is not None:
             self._ring()
         try:
@@ -290,8 +289,8 @@ class RedisSlot(Slot):
         custody.hold(claimed)
 
     def _closing(self) -> Exchange[None]:
-        if self._begun:
-            if (yield from self._take_begun(time.monotonic())) is None:
+        if self._begun is not None:
+            if (yield from self._take_begun(self._begun, time.monotonic())) is None:
                 yield from self._look({}, 0, None, waiting=False)
             yield from self._putting_back([envelope for envelope, _ in self._claimed])
         if self._unconfirmed:  # what has ended is not to be delivered again

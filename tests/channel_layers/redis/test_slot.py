@@ -75,6 +75,15 @@ def test_a_settle_and_the_wait_behind_it_are_one_write(
     assert codec.decode(taken.content) == {"n": 2}
 
 
+def test_a_slot_that_wants_nothing_waits_for_its_interrupt(slot: RedisSlot, said: list[object]) -> None:
+    """It has begun to, behind its settle, and does not ask again: a worker whose consumers are all at work."""
+    assert slot.settle_before_take([], {"a": 0}, 1) == []
+    slot.interrupt()
+    said.clear()
+    assert slot.take({"a": 0}, 1) == []
+    assert said == [[]]
+
+
 @pytest.mark.parametrize("waits", [False, True])
 def test_scripts_that_are_forgotten_cost_nothing(layer: RedisChannelLayer, slot: RedisSlot, waits: bool) -> None:
     """They are told again, and nothing is taken twice: neither where a take waited behind the settle."""
