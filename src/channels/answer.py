@@ -19,9 +19,28 @@ if TYPE_CHECKING:
 Reply = dict[str, Any]
 
 BEGINNING: Final = 64 * 1024
-"""Bytes of a body that are messages like any other."""
+"""Bytes of a body that are messages like any other, at most."""
 QUICK: Final = 0.005
 """Seconds in which a part has to follow the one before it to be held: one that takes longer leaves at once."""
+
+
+def send_all(replies: Iterator[Reply], channel: Channel, timeout: float) -> None:
+    """Send the messages of one response to ``channel``, in the consumer that answers; see :class:`Answer`."""
+    first = next(replies, None)
+    if first is None:
+        return
+    if not first["more_content"] and len(first["content"]) <= _room_of(channel):
+        channel.send(first)  # all of it: there is nothing to hold
+        return
+    with Answer(channel, timeout) as answer:
+        answer.send(first)
+        for reply in replies:
+            answer.send(reply)
+
+
+def _room_of(channel: Channel) -> int:
+    """Return how many bytes of a body to ``channel`` are messages like any other."""
+    return min(BEGINNING, channel.max_message_size // 2)
 
 
 class Answer:
@@ -44,7 +63,7 @@ class Answer:
         self._head: Reply = {}
         self._held: list[bytes] = []
         self._size = 0
-        self._room = min(BEGINNING, channel.max_message_size // 2)  # of the beginning
+        self._room = _room_of(channel)
         self._body: Body | None = None
         self._asked: float | None = None
 

@@ -18,7 +18,7 @@ from django.http.response import HttpResponseBase, StreamingHttpResponse
 from django.urls import set_script_prefix
 
 from channel_layers.exceptions import ReaderGone
-from channels.answer import Answer, Reply
+from channels.answer import Reply, send_all
 from channels.exceptions import RequestAborted, RequestTimeout, ResponseLater
 from channels.request import AsgiRequest, script_name_of
 from channels.sse import EventStream
@@ -170,10 +170,8 @@ class ViewConsumer:
         channel = message.reply_channel
         if channel is None:
             raise ValueError(f"a message on {message.channel_name!r} without reply channel cannot be answered")
-        answer = Answer(channel, self.send_timeout)
-        with closing(self.handler(message)) as replies, suppress(ReaderGone), answer:
-            for reply in replies:
-                answer.send(reply)
+        with closing(self.handler(message)) as replies, suppress(ReaderGone):
+            send_all(replies, channel, self.send_timeout)
 
 
 def encode_headers(response: HttpResponseBase) -> list[list[bytes]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.core.cache import cache
+from django.db import connections
 from django.test import override_settings
 from django.test.utils import setup_databases, teardown_databases
 
@@ -21,6 +22,14 @@ def database() -> Iterator[None]:
     configuration = setup_databases(verbosity=0, interactive=False)
     yield
     teardown_databases(configuration, verbosity=0)
+
+
+@pytest.fixture
+def private_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A database of its own for the threads of a test, without tables."""
+    path = tmp_path / "db.sqlite3"
+    monkeypatch.setitem(connections.settings["default"], "NAME", str(path))
+    return path
 
 
 @pytest.fixture

@@ -28,31 +28,10 @@ from channels.routing import Route
 from channels.runner import report_refused
 from channels.signals import consumer_finished, consumer_started
 from channels.worker import Worker
+from tests.channels.calls import Calls, as_slot
 from tests.channels.workers import in_thread, layer_of
 
 leaking: ContextVar[str] = ContextVar("leaking", default="clean")
-
-
-class Calls:
-    """Calls consumers through one boundary."""
-
-    def __init__(self) -> None:
-        self.layer = layer_of()
-        self.pending = Pending(self.layer.channel_layer, partial(report_refused, self.layer.channel_layer))
-        self.boundary = Boundary(self.pending, Worker)
-
-    def __call__(self, consumer: Callable[..., Any], **kwargs: Any) -> None:
-        route = Route("jobs", consumer)
-        self.pending.begin(route.name)
-        try:
-            self.boundary.call(route, Message({"n": 1}, "jobs", self.layer), kwargs)
-        finally:
-            self.pending.end()
-
-
-def as_slot(function: Callable[[Calls], None]) -> None:
-    """Run ``function`` in a thread of its own, as a slot would be, with a boundary made there."""
-    in_thread(lambda: function(Calls()))
 
 
 @contextmanager
@@ -229,8 +208,8 @@ def test_report_tells_monitors() -> None:
 
 
 @pytest.fixture
-def closings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[bool]:
-    """Record each look at the old connections, and give threads a database of their own."""
+def closings(monkeypatch: pytest.MonkeyPatch, private_database: Path) -> list[bool]:
+    """Record each look at the old connections."""
     seen: list[bool] = []
     close = close_old_connections
 
@@ -239,7 +218,6 @@ def closings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[bool]:
         seen.append(connection.connection is not None)
 
     monkeypatch.setattr(boundary, "close_old_connections", closing)
-    monkeypatch.setitem(connections.settings["default"], "NAME", str(tmp_path / "db.sqlite3"))
     return seen
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ from channels.processes.line import Parent
 from channels.processes.signals import STOPPING, StopSignals
 from channels.processes.versions import code_version, compare_soon
 from channels.signals import worker_process_ready
+from channels.tidying import tidying_where_used
 from channels.worker import Worker
 
 OF_THE_PARENT: Final = tuple(number for number in STOPPING if number != signal.SIGTERM)
@@ -41,7 +43,7 @@ class WorkerProcess:
 
     def run(self) -> bool:
         """Take messages until the first signal, then finish what was taken; return whether there was time for that."""
-        with StopSignals() as signals, short_turns():
+        with StopSignals() as signals, short_turns(), tidying_where_used():
             return self._run(signals)
 
     def run_for(self, parent: Parent, *, watches_code_since: float | None) -> bool:
@@ -50,7 +52,7 @@ class WorkerProcess:
         That includes changes of the code since a time, in seconds since the epoch, if there is one.
         """
         watch = None if watches_code_since is None else _watch_for(parent, watches_code_since)
-        with StopSignals([signal.SIGTERM], OF_THE_PARENT) as signals, short_turns():
+        with StopSignals([signal.SIGTERM], OF_THE_PARENT) as signals, short_turns(), tidying_where_used():
             parent.watch(line.end_this_process)
             parent.say(line.NAME, self._worker.process)
             return self._run(signals, lambda: self._introduce(parent, watch))
@@ -67,6 +69,8 @@ class WorkerProcess:
         if worker.reservation.text:
             self._say(worker.reservation.text)
         started()  # before anything is taken: what the first message does to this process is no fault of its start
+        gc.collect()
+        gc.freeze()  # else each collection of everything, 10 ms and more, looks at all of the project's code again
         worker.start()
         signals.wait()
         self._say("Stopping: what was taken is finished, nothing more is taken.")

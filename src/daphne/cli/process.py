@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import resource
@@ -56,6 +57,8 @@ async def serve(
     """
     stop = asyncio.Event()
     server = Server(layer, config)
+    gc.collect()
+    gc.freeze()  # else each collection of everything, which stops every socket, looks at all modules again
     contexts = [(each.certificate, each.certificate.context()) for each in listeners if each.certificate]
     _handle_signals(stop, contexts, has_parent=parent_fd is not None)
     await _listen(server, listeners, contexts, probed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -79,6 +80,22 @@ def test_threads_alternate_quickly(chosen: float, expected: float, connected: di
     finally:
         sys.setswitchinterval(before)
     assert found == [expected]
+
+
+def test_garbage_is_not_looked_for_in_what_stays(connected: dict[Signal, object]) -> None:
+    """What is there before the first message are modules, settings and routing."""
+    found: list[int] = []
+
+    def end(**kwargs: object) -> None:
+        found.append(gc.get_freeze_count())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    connected[worker_ready] = end
+    worker_ready.connect(end)
+    gc.unfreeze()
+    assert process([]).run()
+    gc.unfreeze()
+    assert found[0] > 0
 
 
 def test_it_runs_until_a_signal(connected: dict[Signal, object]) -> None:
