@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 Reply = dict[str, Any]
 
-BEGINNING: Final = 64 * 1024
-"""Bytes of a body that are messages like any other, at most."""
+BEGINNING: Final = PIECE_SIZE
+"""Bytes of a body that are messages like any other, at most. To go round an inbox is worth it for more than a piece."""
 QUICK: Final = 0.005
 """Seconds in which a part has to follow the one before it to be held: one that takes longer leaves at once."""
 

@@ -144,7 +144,7 @@ class AsgiHandler(BaseHandler):
 class ViewConsumer:
     """Consumer of ``http.request`` that answers with Django's views.
 
-    A response of up to 64 KiB leaves with the consumer's other sends, the beginning of a longer one with its first
+    A response of up to 128 KiB leaves with the consumer's other sends, the beginning of a longer one with its first
     piece. The rest goes round the inbox of its server (:mod:`channel_layers.body`), as fast as the client takes it; a
     client that has gone ends it. Parts of a stream that follow one another quickly leave together, and no later than
     the watchdog of the worker comes by. Where nothing moves for ``send_timeout`` seconds the response is given up.

@@ -35,7 +35,7 @@ class Config:
     """Longest request body; longer is answered 413."""
     max_bodies_size: int = 256 * MIB
     """Request bodies held in this process at once; more is answered 503."""
-    inline_body_size: int = 64 * KIB
+    inline_body_size: int = 128 * KIB
     """What of a body travels in the request message itself; the rest follows in chunks."""
     head_timeout: float = 20.0
     """From the first byte of a request (or from accept) to the end of its headers; later is answered 408."""

@@ -194,17 +194,17 @@ def test_a_whole_stream_is_one_message_with_the_end_of_its_event(
     stage: Stage, layer: RecordingLayer, client: Client
 ) -> None:
     """As a response that did not stream would be."""
-    stage.run(lambda answer: send(answer, *[b"x" * KIB] * 64, b"", more_content=False))
+    stage.run(lambda answer: send(answer, *[b"x" * KIB] * 128, b"", more_content=False))
     assert layer.kinds == [[MESSAGE]]
     assert client.read() == [Part(b"x" * BEGINNING, False)]
     assert client.outcomes == [0]
 
 
-def test_a_stream_of_a_hundred_parts_is_two_writes(stage: Stage, layer: RecordingLayer, client: Client) -> None:
+def test_a_stream_of_two_hundred_parts_is_two_writes(stage: Stage, layer: RecordingLayer, client: Client) -> None:
     """Its beginning and the rest of it, and then the end of its event."""
-    stage.run(lambda answer: send(answer, *[b"x" * KIB] * 100, b"", more_content=False))
+    stage.run(lambda answer: send(answer, *[b"x" * KIB] * 200, b"", more_content=False))
     assert layer.kinds == [[MESSAGE, PIECE], [DONE]]
-    assert client.read() == [Part(b"x" * BEGINNING, True), Part(b"x" * 36 * KIB, False)]
+    assert client.read() == [Part(b"x" * BEGINNING, True), Part(b"x" * 72 * KIB, False)]
 
 
 @pytest.mark.parametrize("size", [5 * PIECE_SIZE, BEGINNING + 5 * PIECE_SIZE + 1])

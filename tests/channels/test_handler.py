@@ -631,14 +631,14 @@ def test_a_large_response_goes_round_the_inbox(size: int, beginning: int, pieces
 
 def test_a_long_stream_goes_round_the_inbox() -> None:
     """Once its beginning was sent part by part; each part leaves when it is there."""
-    part, sent = b"x" * 20_000, request()
+    part, sent = b"x" * 40_000, request()
     consumer(lambda: StreamingHttpResponse([part] * 5), AsgiHandler.chunk_size)(sent)
     channel = sent.reply_channel
-    assert [len(reply["content"]) for reply, _ in channel.sent] == [20_000, 20_000, 20_000, BEGINNING - 60_000]
+    assert [len(reply["content"]) for reply, _ in channel.sent] == [40_000, 40_000, 40_000, BEGINNING - 120_000]
     assert all(immediately for _, immediately in channel.sent)
     assert [(len(data), more) for data, more in channel.pieces] == [
-        (80_000 - BEGINNING, True),
-        (20_000, True),
+        (160_000 - BEGINNING, True),
+        (40_000, True),
         (0, False),
     ]
 

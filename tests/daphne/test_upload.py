@@ -13,7 +13,7 @@ from tests.daphne.wire import Transport, post, read_answer
 
 OK: dict[str, Any] = {"status": 200, "content": b"hello"}
 BEGUN: dict[str, Any] = {"status": 200, "content": b"begin", "more_content": True}
-INLINE = 65536
+INLINE = 131072
 LONG = 100 * 1024 * 1024
 
 
