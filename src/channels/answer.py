@@ -96,7 +96,7 @@ class Answer:
             self._hold(reply)
             if not reply["more_content"]:
                 self._write(more_content=False, immediately=False)
-            elif leaves or self._size >= PIECE_SIZE:
+            elif leaves or self._size >= self._room + PIECE_SIZE:
                 self._write(everything=leaves)
         self._asked = time.perf_counter()
 
@@ -154,7 +154,7 @@ class Answer:
     def _write(self, *, everything: bool = True, more_content: bool = True, immediately: bool = True) -> None:
         """Write what is held, or as much of it as fills pieces."""
         with self._writing():
-            data = self._taken(everything or self._body is None)
+            data = self._taken(everything)
             beginning = None
             if self._body is None:
                 beginning, data = self._begun(data, more_content)
@@ -177,7 +177,7 @@ class Answer:
 
     def _taken(self, everything: bool) -> bytes:
         data = b"".join(self._held)
-        kept = 0 if everything else len(data) % PIECE_SIZE
+        kept = 0 if everything else (len(data) - self._room) % PIECE_SIZE
         self._held[:] = [data[-kept:]] if kept else []
         self._size = kept
         return data[:-kept] if kept else data
