@@ -23,15 +23,15 @@ class Connection:
     """One request at a time; the others wait for their turn.
 
     ``welcome`` says what is sent first on every new link. ``flushed`` is called when the server says that it was
-    emptied. ``pause`` waits between attempts to connect. ``lost`` is what the server called a link that ended without
-    an answer: it may still be waiting there.
+    emptied. ``pause`` waits between attempts to connect. ``lost`` is a link that ended without an answer: the
+    server may still hold it.
     """
 
     def __init__(self, connector: Connector) -> None:
         self.welcome: Welcome | None = None
         self.flushed: Callable[[], None] | None = None
         self.pause: Callable[[float], object] = time.sleep
-        self.lost = 0
+        self.lost: Link | None = None
         self._connector = connector
         self._link: Link | None = None
         self._rest: Rest | None = None  # that was sent and not asked for
@@ -81,7 +81,7 @@ class Connection:
         """Forget what the last user wanted; a link that is told of flushes speaks another protocol."""
         if self.flushed is not None:
             self.close()
-        self.welcome, self.flushed, self.pause, self.lost = None, None, time.sleep, 0
+        self.welcome, self.flushed, self.pause, self.lost = None, None, time.sleep, None
 
     def disown(self) -> None:
         """Close this process's copy of a link that belongs to the process it was forked from."""
@@ -93,7 +93,7 @@ class Connection:
         if link is not None:
             link.close()
             if self._rest is not None and self._rest_replies is None:
-                self._rest, self.lost = None, link.client_id
+                self._rest, self.lost = None, link
 
     def _opened(self, patience: float) -> Link:
         self._end_rest()
@@ -148,10 +148,10 @@ class Connection:
         try:
             return exchange()
         except OSError as error:
-            self.lost = link.client_id
+            self.lost = link
             self._drop()
             raise self._connector.lost(error, begun) from error
         except BaseException:  # what is interrupted between request and reply cannot be used again
-            self.lost = link.client_id
+            self.lost = link
             self._drop()
             raise

@@ -76,7 +76,7 @@ class LoopConnection:
     def __init__(self, connector: Connector) -> None:
         self.welcome: Welcome | None = None
         self.flushed: Callable[[], None] | None = None
-        self.lost = 0
+        self.lost: Link | None = None
         self._connector = connector
         self.loop = asyncio.get_running_loop()
         self._link: Link | None = None
@@ -136,7 +136,7 @@ class LoopConnection:
         """Forget what the last user wanted; what it did not wait for is given up with the link."""
         if self._unanswered or self.flushed is not None:
             self.close()
-        self.welcome, self.flushed, self.lost = None, None, 0
+        self.welcome, self.flushed, self.lost = None, None, None
 
     def disown(self) -> None:
         """Close this process's copy of a link that belongs to the process it was forked from."""
@@ -317,7 +317,7 @@ class LoopConnection:
         """Give the link up; whoever waits for an answer is told."""
         link, self._link = self._link, None
         if link is not None:
-            self.lost = link.client_id
+            self.lost = link
             self._unwatch(link)
             link.close()
         self._unsent.clear()

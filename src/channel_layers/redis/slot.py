@@ -34,6 +34,7 @@ from channel_layers.slot import Custody, Refused, Slot
 
 if TYPE_CHECKING:
     from channel_layers.redis.layer import RedisChannelLayer
+    from channel_layers.redis.link import Link
 
 logger = logging.getLogger("channel_layers")
 
@@ -310,7 +311,7 @@ class RedisSlot(Slot):
     def _lent(self) -> Connection:
         if self._connection is None:
             self._connection = connection = self._layer.connections.lend()
-            connection.welcome = lambda link: _end_of(connection.lost)
+            connection.welcome = lambda link: _end_of(connection.lost, link)
             connection.pause = self._interrupted.wait
         return self._connection
 
@@ -318,7 +319,7 @@ class RedisSlot(Slot):
         loop = asyncio.get_running_loop()
         if self._loop_connection is None or self._loop_connection.loop is not loop:
             self._loop_connection = connection = self._layer.connections.alend()
-            connection.welcome = lambda link: _end_of(connection.lost)
+            connection.welcome = lambda link: _end_of(connection.lost, link)
         return self._loop_connection
 
     def _give_back(self) -> None:
@@ -329,6 +330,11 @@ class RedisSlot(Slot):
         self._connection = self._loop_connection = None
 
 
-def _end_of(lost: int) -> list[bytes]:
-    """Return the command that ends a link which the server may not know to be lost, and which may still take."""
-    return [pack("CLIENT", "KILL", "ID", lost)] if lost else []
+def _end_of(lost: Link | None, link: Link) -> list[bytes]:
+    """Return what ends by ``link`` a link that the server may not know to be lost, and that may still take.
+
+    Another run of the server has given its number to somebody else.
+    """
+    if lost is None or not lost.client_id or lost.run != link.run:
+        return []
+    return [pack("CLIENT", "KILL", "ID", lost.client_id)]

@@ -90,7 +90,7 @@ def test_no_answer_is_not_waited_for_without_end(server: RedisServer) -> None:
     async def work(connection: LoopConnection) -> None:
         with pytest.raises(LayerUnavailable, match="did not answer within"):
             await connection.ask(Request([pack("BLPOP", "test_loop_nothing", 0)]))
-        assert connection.lost > 0
+        assert connection.lost is not None
         assert await connection.ask(Request([pack("PING")])) == [b"PONG"]
 
     with_connection(server, work, timeout=0.1)

@@ -202,6 +202,38 @@ def test_a_waiting_take_outlasts_a_restart(
         assert taking.result(PATIENCE) == [{"n": 1}]
 
 
+def cut(server: RedisServer) -> None:
+    """End every connection."""
+    server.ask("CLIENT", "KILL", "TYPE", "normal")
+
+
+def restart(server: RedisServer) -> None:
+    """Let the server crash and begin anew; the first to connect gets the first number again."""
+    server.kill()
+    server.start()
+
+
+@pytest.mark.parametrize(("end", "kills"), [(cut, 2), (restart, 0)])
+def test_a_link_is_ended_by_its_number_only_in_the_run_that_gave_it(
+    end: Callable[[RedisServer], None],
+    kills: int,
+    own_server: RedisServer,
+    layer: RedisChannelLayer,
+    pool: ThreadPoolExecutor,
+) -> None:
+    """A server that has begun anew has given the same number to somebody else."""
+    with layer.open_slot() as slot:
+        taking = pool.submit(slot.take, {"a": 1}, 1, None)
+        until(own_server.blocked)
+        end(own_server)
+        until(own_server.blocked)
+        counts = own_server.ask("INFO", "commandstats")
+        slot.interrupt()
+        assert taking.result(PATIENCE) == []
+    assert (b"client|kill:calls=%d," % kills in counts) == bool(kills)
+    assert (b"client|kill" in counts) == bool(kills)
+
+
 def test_an_interrupt_ends_a_take_during_an_outage(
     own_server: RedisServer, layer: RedisChannelLayer, pool: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
 ) -> None:
