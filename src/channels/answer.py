@@ -31,6 +31,8 @@ def send_all(replies: Iterator[Reply], channel: Channel, timeout: float) -> None
         return
     if not first["more_content"] and len(first["content"]) <= _room_of(channel):
         channel.send(first)  # all of it: there is nothing to hold
+        for reply in replies:  # none, but whoever makes them may have something left to do
+            channel.send(reply)
         return
     with Answer(channel, timeout) as answer:
         answer.send(first)

@@ -8,6 +8,7 @@ context a tenth of one). Database connections live in the thread: they are looke
 from __future__ import annotations
 
 import asyncio
+import threading
 import traceback
 from concurrent.futures import Future
 from contextvars import Context, copy_context
@@ -24,6 +25,9 @@ from channels.pending import Pending, current
 from channels.routing import Route
 from channels.signals import consumer_finished, consumer_started
 
+_of_thread = threading.local()
+"""Has the ``pending`` of a slot's thread, for contexts that a consumer has made itself."""
+
 
 class Boundary:
     """The boundary around the consumers of one slot. Made in the slot's thread."""
@@ -33,6 +37,7 @@ class Boundary:
         self._sender = sender
         self.task: asyncio.Task[Any] | None = None  # of the coroutine that runs
         current.set(pending)
+        _of_thread.pending = pending
         self._context: Context = copy_context()
 
     def call(self, route: Route, message: Message, kwargs: dict[str, Any]) -> None:
@@ -103,10 +108,10 @@ def free(error: MemoryError) -> None:
 
 
 def note_connection(**kwargs: object) -> None:
-    """Remember that the running consumer has opened a database connection."""
-    pending = current.get()
+    """Remember that the running consumer has opened a database connection, in whatever context."""
+    pending = current.get() or getattr(_of_thread, "pending", None)
     if pending is not None:
-        pending.uses_database = True
+        pending.uses_database = pending.has_queries = True
 
 
 connection_created.connect(note_connection, dispatch_uid="channels.boundary")

@@ -38,14 +38,15 @@ class Pending:
 
     ``route`` names the consumer at work, empty between two. What leaves does so under ``lock``, since the watchdog
     writes from another thread; ``is_watched`` is whether there is one. ``is_abandoned`` is whether its consumer was
-    given up, ``uses_database`` whether this slot has opened a database connection, ``stream`` the response that the
-    consumer streams.
+    given up, ``uses_database`` whether this slot has opened a database connection, ``has_queries`` whether it has since
+    queries were last forgotten, ``stream`` the response that the consumer streams.
     """
 
     def __init__(self, layer: BaseChannelLayer, report: Report, is_watched: bool = False) -> None:
         self.layer = layer
         self.route = ""
         self.uses_database = False
+        self.has_queries = False
         self.is_abandoned = False
         self.is_watched = is_watched
         self.stream: Stream | None = None

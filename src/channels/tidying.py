@@ -32,10 +32,12 @@ class Limit(NamedTuple):
 
 @contextmanager
 def tidying_where_used() -> Iterator[None]:
-    """Have Django's receivers act in consumers only where something was used, for a block. For processes of workers."""
-    at_the_start = [Limit(close_old_connections, _may_use_database)]
-    if not settings.DEBUG:  # else queries are kept from one connection to the next
-        at_the_start.append(Limit(reset_queries, _may_use_database))
+    """Have Django's receivers act in consumers only where something was used, for a block. For processes of workers.
+
+    Old connections are closed by the boundary around a consumer, before it: what a receiver of the project does to one
+    at the start of a request is for the view.
+    """
+    at_the_start = [Limit(close_old_connections, _is_outside), Limit(reset_queries, _may_have_queries)]
     in_the_end = [Limit(close_old_connections, _may_use_database), Limit(reset_urlconf, _has_urlconf)]
     if not any(map(_is_closed, settings.CACHES.values())):
         in_the_end.append(Limit(close_caches, lambda: False))
@@ -54,6 +56,8 @@ def _limited(signal: Signal, limits: Iterable[Limit]) -> Iterator[None]:
                 receiver(**named)
 
     signal.connect(receive, weak=False)
+    with signal.lock:  # before those of the project, as Django's own are
+        signal.receivers.insert(0, signal.receivers.pop())
     try:
         yield
     finally:
@@ -62,9 +66,22 @@ def _limited(signal: Signal, limits: Iterable[Limit]) -> Iterator[None]:
             signal.connect(limit.receiver)
 
 
+def _is_outside() -> bool:
+    return current.get() is None
+
+
 def _may_use_database() -> bool:
     pending = current.get()
     return pending is None or pending.uses_database
+
+
+def _may_have_queries() -> bool:
+    """Return whether there may be queries in a log, which are forgotten then; they outlast their connection."""
+    pending = current.get()
+    if pending is None:
+        return True
+    had, pending.has_queries = pending.has_queries or pending.uses_database, False
+    return had
 
 
 def _has_urlconf() -> bool:
@@ -74,5 +91,8 @@ def _has_urlconf() -> bool:
 
 
 def _is_closed(cache: Mapping[str, Any]) -> bool:
-    """Return whether something is done to close a cache: most have nothing to close."""
-    return import_string(cache["BACKEND"]).close is not BaseCache.close
+    """Return whether something is done to close a cache, or that cannot be told: most have nothing to close."""
+    try:
+        return import_string(cache["BACKEND"]).close is not BaseCache.close
+    except Exception:  # noqa: BLE001 - whoever uses it learns what is wrong with it
+        return True

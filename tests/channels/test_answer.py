@@ -26,7 +26,7 @@ from channel_layers.messages import HTTP_KIND
 from channel_layers.slot import Refused
 from channels import answer as answer_module
 from channels import pending as pending_module
-from channels.answer import BEGINNING, Answer
+from channels.answer import BEGINNING, Answer, send_all
 from channels.channel import Channel, Group
 from channels.handler import AsgiHandler, ViewConsumer
 from channels.layers import ChannelLayerWrapper
@@ -198,6 +198,18 @@ def test_a_whole_stream_is_one_message_with_the_end_of_its_event(
     assert layer.kinds == [[MESSAGE]]
     assert client.read() == [Part(b"x" * BEGINNING, False)]
     assert client.outcomes == [0]
+
+
+def test_whoever_makes_a_whole_response_comes_to_an_end(stage: Stage, client: Client) -> None:
+    """Whatever they do behind their last message, they do behind every response."""
+    ended: list[bool] = []
+
+    def replies() -> Iterator[dict[str, Any]]:
+        yield {**HEAD, "content": b"all", "more_content": False}
+        ended.append(True)
+
+    stage.run(lambda _: send_all(replies(), stage.channel, PATIENCE))
+    assert (ended, client.read()) == ([True], [Part(b"all", False)])
 
 
 def test_a_stream_of_two_hundred_parts_is_two_writes(stage: Stage, layer: RecordingLayer, client: Client) -> None:

@@ -271,6 +271,12 @@ def test_connection_is_closed_behind_an_error(closings: list[bool]) -> None:
     assert closings == [False]
 
 
+def test_connection_of_another_context_is_closed(closings: list[bool]) -> None:
+    """Connections belong to the thread, whatever context they are opened in."""
+    as_slot(lambda call: call(lambda message: Context().run(query, message)))
+    assert closings == [False]
+
+
 def test_connection_that_is_kept_is_looked_at(closings: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
     """With CONN_MAX_AGE it stays, and is looked at before and behind each consumer until it is closed."""
     monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", None)

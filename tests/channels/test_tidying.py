@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.cache import close_caches
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.signals import request_finished, request_started
-from django.db import close_old_connections, connection, connections, reset_queries
+from django.db import close_old_connections, connection, connections
 from django.dispatch import Signal
 from django.test import override_settings
 from django.urls import set_urlconf
@@ -75,6 +75,16 @@ def request(message: Message | None = None) -> None:
     request_finished.send(sender=None)
 
 
+def three_times(consumer: Callable[[Message], None]) -> Callable[[Calls], None]:
+    """Return what a slot runs."""
+
+    def run(call: Calls) -> None:
+        for _ in range(3):
+            call(consumer)
+
+    return run
+
+
 def query(message: Message) -> None:
     """As :func:`request`, with a view that uses the database."""
     request_started.send(sender=None)
@@ -113,13 +123,13 @@ def test_connection_is_looked_at_behind_its_view(ran: list[str], private_databas
         call(request)
 
     as_slot(run)
-    assert ran == ["close_old_connections"]
+    assert ran == ["close_old_connections", "reset_queries"]
 
 
 def test_connection_that_is_kept_is_looked_at_each_time(
     ran: list[str], private_database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With CONN_MAX_AGE, as by Django: before the request, and behind it."""
+    """With CONN_MAX_AGE; before the request by the boundary."""
     monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", None)
 
     def run(call: Calls) -> None:
@@ -128,8 +138,57 @@ def test_connection_that_is_kept_is_looked_at_each_time(
         connections.close_all()
 
     as_slot(run)
-    assert ran[0] == "close_old_connections"
-    assert sorted(ran[1:]) == ["close_old_connections", "close_old_connections", "reset_queries"]
+    assert ran == ["close_old_connections", "reset_queries", "close_old_connections"]
+
+
+def test_what_a_receiver_does_to_a_connection_is_for_the_view(private_database: Path) -> None:
+    """Such as to say who the tenant is."""
+    found: list[int] = []
+
+    def set_up(**named: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE TEMP TABLE tenant (name TEXT)")
+
+    def consumer(message: Message) -> None:
+        request_started.send(sender=None)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM sqlite_temp_master WHERE name = 'tenant'")
+            found.append(cursor.fetchone()[0])
+        request_finished.send(sender=None)
+
+    request_started.connect(set_up)
+    with tidying_where_used():
+        as_slot(three_times(consumer))
+    assert found == [1, 1, 1]
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_queries_of_another_request_are_forgotten(debug: bool, private_database: Path) -> None:
+    """Their log outlasts their connection; a project may have them logged without DEBUG."""
+    found: list[int] = []
+
+    def consumer(message: Message) -> None:
+        request_started.send(sender=None)
+        connection.force_debug_cursor = not debug
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        found.append(len(connection.queries))
+        request_finished.send(sender=None)
+
+    with override_settings(DEBUG=debug), tidying_where_used():
+        as_slot(three_times(consumer))
+    assert found == [1, 1, 1]
+
+
+def test_receivers_of_a_project_come_after(ran: list[str]) -> None:
+    """As ever: what they do is not tidied up."""
+
+    def receive(**named: Any) -> None:
+        ran.append("project")
+
+    request_started.connect(receive)
+    in_thread(request)
+    assert ran[:3] == ["close_old_connections", "reset_queries", "project"]
 
 
 def test_urlconf_of_a_request_is_reset(ran: list[str]) -> None:
@@ -165,18 +224,20 @@ def test_what_a_project_has_disconnected_stays_so() -> None:
     assert not request_finished.disconnect(close_old_connections)
 
 
-def test_queries_are_forgotten_in_debug_as_ever() -> None:
-    """They outlast their connection."""
-    with override_settings(DEBUG=True), tidying_where_used():
-        assert request_started.disconnect(reset_queries)
-
-
 @pytest.mark.parametrize(("backend", "is_closed"), [(LocMemCache, False), (ClosedCache, True)])
 def test_caches_are_closed_that_can_be(backend: type[LocMemCache], is_closed: bool) -> None:
     """Of those that Django has, the ones that speak to memcached."""
     caches = {"default": {"BACKEND": f"{backend.__module__}.{backend.__qualname__}"}}
     with override_settings(CACHES=caches), tidying_where_used():
         assert request_finished.disconnect(close_caches) is is_closed
+
+
+@pytest.mark.parametrize("backend", ["not.there.Cache", "django.core.cache.close_caches"])
+def test_a_cache_that_nobody_can_use_is_nobody_s_fault(backend: str) -> None:
+    """Whoever uses it learns of it."""
+    caches = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}, "unused": {"BACKEND": backend}}
+    with override_settings(CACHES=caches), tidying_where_used():
+        assert request_finished.disconnect(close_caches)
 
 
 def test_everything_is_as_it_was_behind_the_block() -> None:

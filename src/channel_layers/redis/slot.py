@@ -311,7 +311,7 @@ class RedisSlot(Slot):
     def _lent(self) -> Connection:
         if self._connection is None:
             self._connection = connection = self._layer.connections.lend()
-            connection.welcome = lambda link: _end_of(connection.lost, link)
+            connection.welcome = lambda link: end_of(connection.lost, link)
             connection.pause = self._interrupted.wait
         return self._connection
 
@@ -319,7 +319,7 @@ class RedisSlot(Slot):
         loop = asyncio.get_running_loop()
         if self._loop_connection is None or self._loop_connection.loop is not loop:
             self._loop_connection = connection = self._layer.connections.alend()
-            connection.welcome = lambda link: _end_of(connection.lost, link)
+            connection.welcome = lambda link: end_of(connection.lost, link)
         return self._loop_connection
 
     def _give_back(self) -> None:
@@ -330,11 +330,11 @@ class RedisSlot(Slot):
         self._connection = self._loop_connection = None
 
 
-def _end_of(lost: Link | None, link: Link) -> list[bytes]:
+def end_of(lost: Link | None, link: Link) -> list[bytes]:
     """Return what ends by ``link`` a link that the server may not know to be lost, and that may still take.
 
-    Another run of the server has given its number to somebody else.
+    Another run of the server has given its number to somebody else. Numbers grow, and tell so where runs are not told.
     """
-    if lost is None or not lost.client_id or lost.run != link.run:
+    if lost is None or lost.run != link.run or not 0 < lost.client_id < link.client_id:
         return []
     return [pack("CLIENT", "KILL", "ID", lost.client_id)]

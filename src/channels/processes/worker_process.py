@@ -43,7 +43,7 @@ class WorkerProcess:
 
     def run(self) -> bool:
         """Take messages until the first signal, then finish what was taken; return whether there was time for that."""
-        with StopSignals() as signals, short_turns(), tidying_where_used():
+        with StopSignals() as signals, short_turns():
             return self._run(signals)
 
     def run_for(self, parent: Parent, *, watches_code_since: float | None) -> bool:
@@ -52,7 +52,7 @@ class WorkerProcess:
         That includes changes of the code since a time, in seconds since the epoch, if there is one.
         """
         watch = None if watches_code_since is None else _watch_for(parent, watches_code_since)
-        with StopSignals([signal.SIGTERM], OF_THE_PARENT) as signals, short_turns(), tidying_where_used():
+        with StopSignals([signal.SIGTERM], OF_THE_PARENT) as signals, short_turns():
             parent.watch(line.end_this_process)
             parent.say(line.NAME, self._worker.process)
             return self._run(signals, lambda: self._introduce(parent, watch))
@@ -69,12 +69,11 @@ class WorkerProcess:
         if worker.reservation.text:
             self._say(worker.reservation.text)
         started()  # before anything is taken: what the first message does to this process is no fault of its start
-        gc.collect()
-        gc.freeze()  # else each collection of everything, 10 ms and more, looks at all of the project's code again
-        worker.start()
-        signals.wait()
-        self._say("Stopping: what was taken is finished, nothing more is taken.")
-        return worker.stop(self._stop_timeout)
+        with tidying_where_used(), code_is_no_garbage():
+            worker.start()
+            signals.wait()
+            self._say("Stopping: what was taken is finished, nothing more is taken.")
+            return worker.stop(self._stop_timeout)
 
     def _introduce(self, parent: Parent, watch: CodeWatch | None) -> None:
         if watch is not None:
@@ -93,6 +92,17 @@ def short_turns() -> Iterator[None]:
         yield
     finally:
         sys.setswitchinterval(before)
+
+
+@contextmanager
+def code_is_no_garbage() -> Iterator[None]:
+    """Let collections of garbage pass over what is loaded by now, for a block: that takes 10 ms and more each time."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _watch_for(parent: Parent, since: float) -> CodeWatch:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from channel_layers.exceptions import AnswerLost, LayerUnavailable
 from channel_layers.inbox import Inbox
 from channel_layers.redis import RedisChannelLayer, connection, connector
 from channel_layers.redis.protocol import pack
+from channel_layers.redis.slot import end_of
 from channel_layers.registry import Announcement
 from channel_layers.slot import Slot
 from tests.channel_layers.redis.server import RedisServer, auntil, until
@@ -232,6 +234,13 @@ def test_a_link_is_ended_by_its_number_only_in_the_run_that_gave_it(
         assert taking.result(PATIENCE) == []
     assert (b"client|kill:calls=%d," % kills in counts) == bool(kills)
     assert (b"client|kill" in counts) == bool(kills)
+
+
+@pytest.mark.parametrize(("lost", "new", "is_ended"), [(3, 4, True), (4, 3, False), (0, 4, False)])
+def test_numbers_tell_of_another_run_where_it_is_not_told(lost: int, new: int, is_ended: bool) -> None:
+    """They grow within a run; an account may neither ask for its number nor for the run."""
+    links: list[Any] = [SimpleNamespace(run="", client_id=number) for number in (lost, new)]
+    assert bool(end_of(*links)) == is_ended
 
 
 def test_an_interrupt_ends_a_take_during_an_outage(
