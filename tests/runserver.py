@@ -60,7 +60,7 @@ class RunServer:
         self.port = 0
         self._changed: threading.Condition = beside._changed if beside else threading.Condition()
         self._ended = False
-        _heed_interrupts()
+        heed_interrupts()
         self._process = subprocess.Popen(
             [sys.executable, *self.command, *arguments],
             cwd=project,
@@ -259,7 +259,7 @@ def write_project(directory: Path, files: Mapping[str, str]) -> Path:
     return write_files(directory, {"manage.py": MANAGE, "mysite/__init__.py": "", **files})
 
 
-def _heed_interrupts() -> None:
+def heed_interrupts() -> None:
     """Undo what a shell does to the commands it starts in the background: they ignore Ctrl-C, and so do theirs."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -20,6 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from tests.documents import ROOT, Block, blocks
+from tests.runserver import heed_interrupts
 from tests.services import missing
 
 pytestmark = [pytest.mark.install, pytest.mark.timeout(300)]
@@ -100,6 +101,7 @@ def runserver(environment: Path, project: Path, port: int, output: Path) -> Iter
     """Start the README's last command on ``port``; at the end interrupt it as Ctrl-C does."""
     [serve] = steps("serve")
     command = [str(environment / "python"), *shlex.split(serve.source)[1:], str(port)]
+    heed_interrupts()
     with output.open("w") as file:
         process = subprocess.Popen(
             command, cwd=project, env=variables(), stdout=file, stderr=subprocess.STDOUT, start_new_session=True

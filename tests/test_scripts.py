@@ -16,6 +16,8 @@ from types import ModuleType
 
 import pytest
 
+from tests.runserver import heed_interrupts
+
 ROOT = Path(__file__).parent.parent
 SCRIPTS = ROOT / "scripts"
 
@@ -346,6 +348,7 @@ def test_forbidden_port_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_interrupt_leaves_no_traceback(checkout: Path, script: str) -> None:
     """Ctrl-C while pip runs ends the script without a word."""
     make_python(checkout, 'case "$1" in -c) echo ready;; *) echo "pip runs"; exec sleep 60;; esac')
+    heed_interrupts()
     process = subprocess.Popen(
         [sys.executable, str(checkout / "scripts" / script), *(["dev"] if script == "environment.py" else [])],
         env=variables_for(checkout),
