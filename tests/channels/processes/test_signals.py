@@ -18,10 +18,16 @@ PATIENCE = 10.0
 
 @pytest.fixture(autouse=True)
 def _unchanged() -> Iterator[None]:
-    """Handlers are those of before, whatever a test does."""
+    """Handlers are those of before, whatever a test does: none is ignored, though nohup may have started all this."""
+    found = {number: signal.getsignal(number) for number in STOPPING}
+    ignored = [number for number, handler in found.items() if handler is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
     before = {number: signal.getsignal(number) for number in STOPPING}
     yield
     assert before == {number: signal.getsignal(number) for number in STOPPING}
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.mark.parametrize("number", STOPPING)
