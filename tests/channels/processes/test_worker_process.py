@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -61,17 +61,23 @@ def process(said: list[str], threads: int = 1) -> WorkerProcess:
     return WorkerProcess(Worker(layer_of(route("work", print)), threads=threads), PATIENCE, said.append)
 
 
-@pytest.mark.parametrize(("chosen", "expected"), [(0.005, 0.001), (0.02, 0.02)])
-def test_threads_alternate_quickly(chosen: float, expected: float, connected: dict[Signal, object]) -> None:
-    """While it runs, and if the project has not said how quickly."""
+def seen_when_ready(look: Callable[[], float], connected: dict[Signal, object]) -> list[float]:
+    """Have a process end once it is ready; return the list that is to have what ``look`` returns then."""
     found: list[float] = []
 
     def end(**kwargs: object) -> None:
-        found.append(sys.getswitchinterval())
+        found.append(look())
         os.kill(os.getpid(), signal.SIGTERM)
 
     connected[worker_ready] = end
     worker_ready.connect(end)
+    return found
+
+
+@pytest.mark.parametrize(("chosen", "expected"), [(0.005, 0.001), (0.02, 0.02)])
+def test_threads_alternate_quickly(chosen: float, expected: float, connected: dict[Signal, object]) -> None:
+    """While it runs, and if the project has not said how quickly."""
+    found = seen_when_ready(sys.getswitchinterval, connected)
     before = sys.getswitchinterval()
     sys.setswitchinterval(chosen)
     try:
@@ -84,18 +90,10 @@ def test_threads_alternate_quickly(chosen: float, expected: float, connected: di
 
 def test_garbage_is_not_looked_for_in_what_stays(connected: dict[Signal, object]) -> None:
     """What is there before the first message are modules, settings and routing."""
-    found: list[int] = []
-
-    def end(**kwargs: object) -> None:
-        found.append(gc.get_freeze_count())
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    connected[worker_ready] = end
-    worker_ready.connect(end)
-    gc.unfreeze()
+    found = seen_when_ready(gc.get_freeze_count, connected)
     assert process([]).run()
-    gc.unfreeze()
     assert found[0] > 0
+    assert gc.get_freeze_count() == 0
 
 
 def test_it_runs_until_a_signal(connected: dict[Signal, object]) -> None:
