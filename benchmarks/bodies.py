@@ -17,7 +17,6 @@ Then an upload is given up in its middle, and no file may be left. ``--check`` e
 from __future__ import annotations
 
 import argparse
-import hashlib
 import http.client
 import json
 import os
@@ -33,9 +32,10 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple, Self
 
-from websockets.sync.client import connect
-
 from benchmarks import usage
+from benchmarks.load.dialects import DIALECTS
+from benchmarks.load.sockets import Arrivals, open_all
+from benchmarks.load.spec import Spec
 from benchmarks.process import on_cores
 from benchmarks.site.bodies import PIECE
 from benchmarks.stack import CORES, Stack
@@ -65,6 +65,7 @@ class Site(Stack):
         super().__init__(workers=2, server_options=["--max-body-size", str(4 * SIZE)])
         self.uploads = self.folder / "uploads"
         self.uploads.mkdir()
+        self.kept = self.folder / "kept"
         options = [("requests", "http.*"), ("sockets", "websocket.*")]
         self.workers = [
             self._python(name, "-m", "django", "runworker", "--threads", "2", "--only-channels", channels)
@@ -78,6 +79,7 @@ class Site(Stack):
             **super().environment,
             "DJANGO_SETTINGS_MODULE": "benchmarks.site.bodies",
             "BENCHMARK_UPLOADS": str(self.folder / "uploads"),
+            "BENCHMARK_UPLOAD": str(self.folder / "kept"),
         }
 
 
@@ -87,6 +89,7 @@ class Site(Stack):
 def upload(port: int, size: int) -> str:
     """Upload a file of ``size`` bytes; return what the view says of it."""
     with connected(port) as client:
+        ready()
         client.sendall(head_of_upload(size))
         for piece in pieces(size):
             client.sendall(piece)
@@ -99,10 +102,12 @@ def upload(port: int, size: int) -> str:
 def download(port: int, size: int) -> int:
     """Return how many bytes have come."""
     with connected(port) as client:
+        ready()
         client.sendall(f"GET /download/{size}/ HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
         with http.client.HTTPResponse(client) as answer:
             answer.begin()
-            return sum(map(len, iter(lambda: answer.read(MIB), b"")))
+            buffer = bytearray(MIB)
+            return sum(iter(lambda: answer.readinto(buffer), 0))
 
 
 def head_of_upload(size: int) -> bytes:
@@ -131,39 +136,53 @@ def connected(port: int) -> socket.socket:
 def echo(port: int, _size: int) -> str:
     """Send one echo after another until there is something to read; return how long each took, in seconds."""
     latencies: list[float] = []
-    with connect(f"ws://127.0.0.1:{port}/echo/", compression=None, proxy=None) as client:
-        print("ready", flush=True)
-        while not select.select([sys.stdin], [], [], BETWEEN)[0]:
-            began = time.perf_counter()
-            client.send("x" * 100)
-            client.recv(timeout=PATIENCE)
-            latencies.append(time.perf_counter() - began)
+    spec = Spec(mode="echo", ports=(port,), size=100)
+    dialect, text = DIALECTS[spec.dialect], "x" * spec.size
+    frame = dialect.say(spec.path, text, spec.binary)
+    arrivals = Arrivals(dialect, dialect.hear(spec.path, text, spec.binary))
+    [client] = open_all(spec)
+    client.settimeout(PATIENCE)
+    print("ready", flush=True)
+    while not select.select([sys.stdin], [], [], BETWEEN)[0]:
+        began = time.perf_counter()
+        client.sendall(frame)
+        while not arrivals.count(client, client.recv(4096)):
+            pass
+        latencies.append(time.perf_counter() - began)
     return json.dumps(latencies)
 
 
-def in_a_process(what: str, port: int, size: int) -> str:
-    """Do it in a process of its own, and return what that prints."""
-    load = started(what, port, size)
-    said, _ = load.communicate()
-    assert load.returncode == 0, f"the {what} failed"
-    return said.strip()
+def ready() -> None:
+    """Say that nothing is left to do but what is measured, and wait for the word."""
+    print("ready", flush=True)
+    sys.stdin.readline()
 
 
 def started(what: str, port: int, size: int = 0) -> subprocess.Popen[str]:
-    """Start a process of the load, where it takes no time from servers and workers."""
+    """Start a process of the load, where it takes no time from servers and workers, and wait until it is ready."""
     command = [sys.executable, "-m", "benchmarks.bodies", what, str(port), str(size)]
     with on_cores(CORES[-1:]):
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        load = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert load.stdout is not None
+    assert load.stdout.readline() == "ready\n", f"the {what} did not start"
+    return load
 
 
-def expected_of(what: str, size: int) -> str:
-    """Return what :func:`in_a_process` returns if not a byte was lost or changed."""
+def result_of(load: subprocess.Popen[str]) -> str:
+    """Let a process of the load begin, or end, and return what it prints last."""
+    said, _ = load.communicate("\n")
+    assert load.returncode == 0, f"a load failed: {load.args!r}"
+    return said.strip()
+
+
+def has_arrived(site: Site, what: str, size: int, found: str) -> bool:
+    """Return whether not a byte was lost or changed, by what the load printed and, of an upload, by the file kept."""
     if what == "download":
-        return str(size)
-    digest = hashlib.blake2b()
-    for piece in pieces(size):
-        digest.update(piece)
-    return f"{size} {digest.hexdigest()}"
+        return found == str(size)
+    with site.kept.open("rb") as file:
+        is_whole = found == str(size) and all(file.read(len(piece)) == piece for piece in pieces(size))
+    site.kept.unlink()
+    return is_whole
 
 
 # -- what is measured --------------------------------------------------------------------------------------------------
@@ -203,13 +222,10 @@ class Watch:
 def echoing(port: int, latencies: list[float]) -> Iterator[None]:
     """Have one echo after another sent until the block ends, and note how long each took."""
     load = started("echo", port)
-    assert load.stdout is not None
-    assert load.stdout.readline() == "ready\n"
     try:
         yield
     finally:
-        said, _ = load.communicate("enough\n")
-        latencies += json.loads(said)
+        latencies += json.loads(result_of(load))
 
 
 def p99(latencies: Sequence[float]) -> float:
@@ -235,7 +251,7 @@ def run(site: Site, size: int, seconds: float, rounds: int) -> Iterator[bool]:
     """Yield for each figure whether it holds, once it is printed."""
     [port] = site.ports
     for what in ("upload", "download", "upload", "download"):
-        in_a_process(what, port, 64 * MIB)
+        assert has_arrived(site, what, 64 * MIB, result_of(started(what, port, 64 * MIB)))
     for what in ("upload", "download"):
         yield from judged(list(moved(site, what, size, seconds, rounds)))
     yield no_file_is_left(site)
@@ -246,11 +262,12 @@ def moved(site: Site, what: str, size: int, seconds: float, rounds: int) -> Iter
     before = alone(site, seconds)
     for _ in range(rounds):
         latencies: list[float] = []
+        load = started(what, site.ports[0], size)
         with Watch(site) as watch, echoing(site.ports[0], latencies):
             began = time.perf_counter()
-            found = in_a_process(what, site.ports[0], size)
+            found = result_of(load)
             took = time.perf_counter() - began
-        assert found == expected_of(what, size), f"the {what} is not what was sent: {found}"
+        assert has_arrived(site, what, size, found), f"the {what} is not what was sent: {found}"
         after = alone(site, seconds)
         done = Round(watch.growth(), before + after, latencies, took)
         before = after

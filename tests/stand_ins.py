@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 
 class ReplyChannel:
@@ -40,16 +40,29 @@ class ReplyChannel:
 
 
 class Layer:
-    """Hands out ``contents`` in order, then nothing; ``None`` stands for coming back early. Records its calls."""
+    """Its reader hands out ``contents`` in order, then nothing; ``None`` stands for coming back early.
+
+    ``channels`` are those that a reader was opened for, ``timeouts`` those of its calls.
+    """
 
     def __init__(self, contents: Iterable[dict[str, Any] | None] = ()) -> None:
         self.contents = list(contents)
-        self.calls: list[tuple[list[str], bool, float | None]] = []
+        self.channels: list[str] = []
+        self.timeouts: list[float] = []
+        self.is_open = False
 
-    def receive(self, channels: Sequence[str], block: bool = False, timeout: float | None = None) -> Any:
-        self.calls.append((list(channels), block, timeout))
-        content = self.contents.pop(0) if self.contents else None
-        return (None, None) if content is None else (channels[0], content)
+    def open_reader(self, channel: str, is_last: Callable[[dict[str, Any]], bool]) -> Self:
+        self.channels.append(channel)
+        self.is_open = True
+        return self
+
+    def receive(self, timeout: float) -> dict[str, Any] | None:
+        assert self.is_open
+        self.timeouts.append(timeout)
+        return self.contents.pop(0) if self.contents else None
+
+    def close(self) -> None:
+        self.is_open = False
 
 
 def message(

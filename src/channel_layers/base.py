@@ -24,6 +24,7 @@ from channel_layers.inbox import Inbox
 from channel_layers.losses import Losses
 from channel_layers.messages import check_reply
 from channel_layers.problems import Problem
+from channel_layers.reader import Reader
 from channel_layers.receiver import Received, Receiver
 from channel_layers.slot import Custody, Refused, Slot
 from channel_layers.verbs.bodies import BodyVerbs
@@ -131,6 +132,10 @@ class BaseChannelLayer(NoteVerbs, TurnVerbs, BodyVerbs, EventVerbs, DeadLetterVe
     async def areceive(self, channels: Sequence[str], block: bool = False, timeout: float | None = None) -> Received:
         """As :meth:`receive`; a call that is cancelled takes nothing."""
         return await self._receiver.areceive(channels, timeout if block else 0)
+
+    def open_reader(self, channel: str, is_last: Callable[[dict[str, Any]], bool]) -> Reader:
+        """Return what reads a queue that nobody else reads, up to the message that is the last by ``is_last``."""
+        return Reader(self, names.check_readable(channel), is_last)
 
     def new_channel(self, pattern: str) -> str:
         """Complete ``pattern``: ``…?`` names a queue with one reader, ``…!`` a reply channel of this process.

@@ -76,20 +76,18 @@ class Receiver:
     def _take(self, readable: Sequence[str], timeout: float | None) -> None:
         with self._layer.open_slot() as slot:
             taken = slot.take(_one_of_each(readable), 1, timeout)
-            slot.settle(_dones(taken))
+            slot.settle(dones_of(taken))
         self._unpack(taken)
 
     async def _atake(self, readable: Sequence[str], timeout: float | None) -> None:
         with self._layer.open_slot() as slot:
             taken = await slot.atake(_one_of_each(readable), 1, timeout)
-            await slot.asettle(_dones(taken))
+            await slot.asettle(dones_of(taken))
         self._unpack(taken)
 
     def _unpack(self, taken: Iterable[Envelope]) -> None:
         for envelope in taken:
-            content = codec.decode(envelope.content)
-            contents = content if isinstance(content, list) else [content]
-            self._unread.add(envelope.target, [(envelope.target, each) for each in contents])
+            self._unread.add(envelope.target, [(envelope.target, each) for each in contents_of(envelope)])
 
     async def _aread(self, inbox: Inbox, timeout: float | None) -> None:
         if timeout == 0:
@@ -115,5 +113,12 @@ def _one_of_each(readable: Sequence[str]) -> dict[str, int]:
     return dict.fromkeys(random.sample(readable, len(readable)), 1)
 
 
-def _dones(taken: Iterable[Envelope]) -> list[Envelope]:
+def contents_of(envelope: Envelope) -> list[dict[str, Any]]:
+    """Return the contents of the messages that travel in one envelope."""
+    content = codec.decode(envelope.content)
+    return content if isinstance(content, list) else [content]
+
+
+def dones_of(taken: Iterable[Envelope]) -> list[Envelope]:
+    """Return what tells the owners of events that these were read."""
     return [done(envelope.owner, envelope.token) for envelope in taken if envelope.owner]

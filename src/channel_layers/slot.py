@@ -83,10 +83,13 @@ class Slot(ABC):
         """As :meth:`settle`."""
         return await asyncio.to_thread(self.settle, envelopes)
 
-    def settle_before_take(self, envelopes: Sequence[Envelope], wants: Mapping[str, int], limit: int) -> list[Refused]:
+    def settle_before_take(
+        self, envelopes: Sequence[Envelope], wants: Mapping[str, int], limit: int, timeout: float | None = None
+    ) -> list[Refused]:
         """As :meth:`settle`, where a :meth:`take` follows: what it asks for leaves in the same write, if the layer can.
 
-        That take then goes by these ``wants`` and this ``limit``.
+        That take then goes by these ``wants``, this ``limit`` and, counted from now, this ``timeout``; by its own where
+        that ends sooner.
         """
         return self.settle(envelopes)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
-from functools import lru_cache, partial
+from functools import lru_cache
 from io import BufferedReader, BytesIO
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -146,8 +146,9 @@ class AsgiRequest(HttpRequest):
             return BytesIO(beginning)
         if self._upload_error is not None:
             return cast("IO[bytes]", FailedUpload(self._upload_error))
-        receive = partial(self.message.channel_layer.receive, [channel], block=True)
-        return BufferedReader(Upload(beginning, receive, self.body_receive_timeout, self._upload_failed), BUFFER_SIZE)
+        timeout = self.body_receive_timeout
+        upload = Upload(beginning, self.message.channel_layer, channel, timeout, self._upload_failed)
+        return BufferedReader(upload, BUFFER_SIZE)
 
     def _upload_failed(self, error: Exception) -> None:
         """Let whoever asks for the body again get this error again, and an error page find no form rather than it."""

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from channels.exceptions import RequestAborted, RequestTimeout
 
 if TYPE_CHECKING:
-    from channel_layers.receiver import Received
+    from channel_layers.reader import Reader
+    from channels.channel import Layer
 
 
 class Upload(io.RawIOBase):
-    """Bytes of a body: its ``beginning``, then the chunks that ``receive(timeout=…)`` returns, fetched when wanted.
+    """Bytes of a body: its ``beginning``, then the chunks of ``channel``, fetched when they are wanted.
 
     The interface server sends on as chunks are fetched, so no more than a few of them wait anywhere. Reading raises
     :exc:`~channels.exceptions.RequestTimeout` if a chunk takes longer than ``timeout`` seconds, and
@@ -22,11 +23,11 @@ class Upload(io.RawIOBase):
     """
 
     def __init__(
-        self, beginning: bytes, receive: Callable[..., Received], timeout: float, failed: Callable[[Exception], None]
+        self, beginning: bytes, layer: Layer, channel: str, timeout: float, failed: Callable[[Exception], None]
     ) -> None:
         super().__init__()
         self._chunk = memoryview(beginning)
-        self._receive = receive
+        self._reader: Reader = layer.open_reader(channel, _is_last)
         self._timeout = timeout
         self._failed = failed
         self._ended = False
@@ -45,6 +46,12 @@ class Upload(io.RawIOBase):
         self._chunk = self._chunk[size:]
         return size
 
+    def close(self) -> None:
+        """Read no more."""
+        if not self.closed:
+            self._reader.close()
+        super().close()
+
     def _fetch(self) -> None:
         try:
             chunk = self._next()
@@ -52,14 +59,14 @@ class Upload(io.RawIOBase):
             self._failed(error)
             raise
         self._chunk = memoryview(chunk.get("content") or b"")
-        self._ended = not chunk.get("more_content")
+        self._ended = _is_last(chunk)
 
     def _next(self) -> dict[str, Any]:
         # The layer may come back early with nothing.
         deadline = time.monotonic() + self._timeout
         remaining = self._timeout
         while True:
-            _, chunk = self._receive(timeout=remaining)
+            chunk = self._reader.receive(remaining)
             if chunk is not None and chunk.get("closed"):
                 raise RequestAborted
             if chunk is not None:
@@ -67,6 +74,10 @@ class Upload(io.RawIOBase):
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 raise RequestTimeout
+
+
+def _is_last(chunk: dict[str, Any]) -> bool:
+    return not chunk.get("more_content")
 
 
 class FailedUpload(io.RawIOBase):

@@ -16,8 +16,8 @@ from channel_layers.names import Keys
 if TYPE_CHECKING:
     from daphne.server import Server
 
-CHUNK_SIZE: Final = 128 * 1024
-MAX_CHUNKS: Final = 8
+CHUNK_SIZE: Final = 64 * 1024
+MAX_CHUNKS: Final = 3
 """Chunks of one body that were sent and not read."""
 WINDOW: Final = CHUNK_SIZE * MAX_CHUNKS
 """Bytes of one body that were received and not read, beyond which its client is not read."""
@@ -43,8 +43,8 @@ class Upload:
 
     @property
     def is_full(self) -> bool:
-        """Whether so much waits that nothing more should be read."""
-        return self.size + sum(self._unread.values()) >= WINDOW
+        """Whether so much waits that nothing more should be read. What the request takes along is waited for."""
+        return bool(self._channel) and self.size + sum(self._unread.values()) >= WINDOW
 
     def add(self, piece: bytes) -> None:
         """A piece has arrived."""

@@ -83,6 +83,22 @@ async def test_a_client_is_read_no_faster_than_its_body() -> None:
         client.lose()
 
 
+async def test_a_request_may_take_more_along_than_waits_behind_it() -> None:
+    """As much of a body as goes into the request is waited for, whatever the bound of the chunks."""
+    inline = 2 * WINDOW
+    async with serving(inline_body_size=inline) as rig:
+        client = rig.connect()
+        client.feed(head(LONG))
+        for _ in range(0, inline, CHUNK_SIZE):
+            client.feed(bytes(CHUNK_SIZE))
+        assert client.reading
+        client.feed(b"x")
+        job = await rig.job(REQUEST)
+        assert len(job.content["body"]) == inline
+        assert fill(client) <= WINDOW + CHUNK_SIZE
+        client.lose()
+
+
 async def test_a_slow_consumer_is_not_the_fault_of_its_client() -> None:
     """Who is not read cannot send: no 408, and no 503 while the body is not complete."""
     async with serving(body_timeout=60, http_timeout=120) as rig:

@@ -19,6 +19,7 @@ from channel_layers.conformance.groups import GroupConformance
 from channel_layers.conformance.inboxes import InboxConformance
 from channel_layers.conformance.notes import NoteConformance
 from channel_layers.conformance.queues import QueueConformance
+from channel_layers.conformance.readers import ReaderConformance
 from channel_layers.conformance.redelivery import RedeliveryConformance
 from channel_layers.conformance.registry import RegistryConformance
 from channel_layers.conformance.sizes import SizeConformance
@@ -36,6 +37,7 @@ class LayerConformance(
     InboxConformance,
     GroupConformance,
     SlotConformance,
+    ReaderConformance,
     CustodyConformance,
     RedeliveryConformance,
     EventConformance,

@@ -191,6 +191,19 @@ class SlotConformance(Harness):
         assert taken.target == "conformance.b"
         slot.settle([])
 
+    def test_settle_before_take_may_say_how_long_the_take_waits(self, layer: BaseChannelLayer, slot: Slot) -> None:
+        """It waits for as long, or as long as it says itself; what comes later comes with the next."""
+        wants = {"conformance.a": 1}
+        for told, own in ((self._wait, self._wait), (0.01, self._wait), (0, self._wait), (self._wait, 0.01)):
+            assert slot.settle_before_take([], wants, 1, told) == []
+            if own < self.patience:
+                assert slot.take(wants, 1, own) == []
+            taken, _ = self.together(
+                lambda: self.take(slot, "conformance.a"), lambda: layer.send("conformance.a", {"n": 1})
+            )
+            assert codec.decode(taken[0].content) == {"n": 1}
+            slot.settle([])
+
     def test_interrupt_ends_a_take_that_follows_a_settle(self, layer: BaseChannelLayer, slot: Slot) -> None:
         """Whether it comes before the settle, behind it or while the take waits."""
         wants = {"conformance.a": 1}

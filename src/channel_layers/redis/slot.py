@@ -16,7 +16,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from channel_layers.dead import count_orphans
 from channel_layers.envelope import Envelope
@@ -39,6 +39,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger("channel_layers")
 
 
+class Begun(NamedTuple):
+    """A take that was begun: its channels, and when the server ends its wait."""
+
+    channels: list[str]
+    until: float | None
+
+
 class RedisSlot(Slot):
     """A slot of the Redis layer."""
 
@@ -53,7 +60,7 @@ class RedisSlot(Slot):
         self._found_nothing = False  # when it looked last
         self._interrupted = threading.Event()
         self._waiting = False
-        self._begun: list[str] | None = None  # channels of a take that was begun
+        self._begun: Begun | None = None
         self._connection: Connection | None = None
         self._loop_connection: LoopConnection | None = None
 
@@ -89,9 +96,11 @@ class RedisSlot(Slot):
             return []
         return await arun(self._settling(envelopes), self._alent().say)
 
-    def settle_before_take(self, envelopes: Sequence[Envelope], wants: Mapping[str, int], limit: int) -> list[Refused]:
+    def settle_before_take(
+        self, envelopes: Sequence[Envelope], wants: Mapping[str, int], limit: int, timeout: float | None = None
+    ) -> list[Refused]:
         """As :meth:`settle`, and begin the next take in the same write."""
-        return run(self._settling_before_take(envelopes, wants, limit), self._lent().ask)
+        return run(self._settling_before_take(envelopes, wants, limit, timeout), self._lent().ask)
 
     def put_back(self, envelopes: Sequence[Envelope]) -> None:
         """Return claimed messages to the head of their queues, in their old order."""
@@ -158,17 +167,19 @@ class RedisSlot(Slot):
                 return []
             raise
 
-    def _take_begun(self, channels: Sequence[str], deadline: float | None) -> Exchange[list[Envelope] | None]:
-        """Return what a take that was begun finds, without much waiting if there is a ``deadline``.
+    def _take_begun(self, begun: Begun, deadline: float | None) -> Exchange[list[Envelope] | None]:
+        """Return what a take that was begun finds, without much waiting if that would be longer than to ``deadline``.
 
         ``None`` if its answer was lost: what it has claimed comes with the next look, which is not to wait.
         """
         self._begun, self._found_nothing = None, False
-        if deadline is not None:
+        wait = None if begun.until is None else max(begun.until - time.monotonic(), 0)
+        if deadline is not None and (begun.until is None or begun.until > deadline):
             self._ring()
+            wait = 0.0
         try:
-            *_, reply = yield Request(REST, None if deadline is None else 0.0)
-            return (yield from self._claim(channels, reply))
+            *_, reply = yield Request(REST, wait)
+            return (yield from self._claim(begun.channels, reply))
         except LayerDeclined:
             raise
         except LayerUnavailable:
@@ -179,8 +190,8 @@ class RedisSlot(Slot):
         return self._commands.take(wants, limit, known)
 
     def _wait(self, channels: Sequence[str], script: bytes, deadline: float | None) -> Request:
-        left = None if deadline is None else max(deadline - time.monotonic(), 0.001)
-        return Request([self._commands.wait(channels, left or 0), script], left)
+        left = None if deadline is None else max(deadline - time.monotonic(), 0)
+        return Request([self._commands.wait(channels, left), script], left)
 
     def _claim(self, channels: Sequence[str], reply: list[Any]) -> Exchange[list[Envelope]]:
         """Note what was claimed and return it, but for what was sent in an earlier run of the server."""
@@ -241,18 +252,18 @@ class RedisSlot(Slot):
         return (yield from self._written(envelopes, self._ending()))
 
     def _settling_before_take(
-        self, envelopes: Sequence[Envelope], wants: Mapping[str, int], limit: int
+        self, envelopes: Sequence[Envelope], wants: Mapping[str, int], limit: int, timeout: float | None
     ) -> Exchange[list[Refused]]:
         is_sure = not self._unconfirmed
         claim = self._ending()
         channels, script = self._script(wants, limit)
         self._waiting = True  # before the interrupt is looked at, as in a take
         if is_sure and not self._interrupted.is_set():
-            claim.rest = Rest([self._commands.wait(channels, 0), script], self._ring)
+            claim.rest = Rest([self._commands.wait(channels, timeout), script], self._ring)
         try:
             refused = yield from self._written(envelopes, claim)
             if claim.rest is not None:
-                self._begun = channels
+                self._begun = Begun(channels, None if timeout is None else time.monotonic() + timeout)
         finally:
             self._waiting = self._begun is not None
         return refused

@@ -19,6 +19,8 @@ Wants: TypeAlias = tuple[tuple[str, int], ...]
 MAX_TAKES: Final = 64
 """Commands that are kept for the next time: making one takes as long as running some consumers, and a slot wants the
 same again and again."""
+SHORTEST: Final = 0.001
+"""Seconds of a wait, at least: to the server, 0 is for ever."""
 WAKE_LIFETIME: Final = 60
 """Seconds after which a token is deleted that found nobody waiting."""
 
@@ -59,9 +61,10 @@ class SlotCommands:
             arguments += (self._retries.get(channel, -1) for channel in wanted)
         return list(wanted), TAKE.call([self.claims, keys.slots, *pairs], *arguments)
 
-    def wait(self, channels: Sequence[str], seconds: float) -> bytes:
-        """Return the command that waits until a bell of ``channels`` rings, for so many seconds (0: for ever)."""
-        return pack("BLPOP", *map(self._layer.keys.bell, channels), self.wake, seconds)
+    def wait(self, channels: Sequence[str], seconds: float | None) -> bytes:
+        """Return the command that waits for a bell of ``channels``, for so many seconds (``None``: for ever)."""
+        timeout = 0 if seconds is None else max(seconds, SHORTEST)
+        return pack("BLPOP", *map(self._layer.keys.bell, channels), self.wake, timeout)
 
     def ring(self) -> list[bytes]:
         """Return the commands that end this wait, or else the next one."""

@@ -142,7 +142,7 @@ class LiveServer:
         self._worker.stop(STOP_TIMEOUT)
         if any(route.is_async for route in self.layer.router.routes):
             message = Message({}, "", self.layer)
-            run_on_loop(_close_connections, message, {}, Context())
+            run_on_loop(_let_go_of_connections, message, {}, Context())
 
 
 class ChannelLiveServerTestCase(TransactionTestCase):
@@ -218,6 +218,12 @@ def _async_unsafe() -> Iterator[None]:
             os.environ[ASYNC_UNSAFE] = former
 
 
-async def _close_connections(message: Message) -> None:
-    """Close the connections of the thread that asynchronous consumers use."""
-    await sync_to_async(connections.close_all)()
+async def _let_go_of_connections(message: Message) -> None:
+    """Close the connections of the thread that asynchronous consumers use; it lives on, and those of the test go."""
+    await sync_to_async(_let_go)()
+
+
+def _let_go() -> None:
+    connections.close_all()
+    for connection in connections.all(initialized_only=True):
+        del connections[connection.alias]

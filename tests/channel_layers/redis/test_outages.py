@@ -405,7 +405,7 @@ def test_what_is_taken_behind_a_settle_survives_the_loss_of_its_answer(
     other.send_many([("a", {"n": n}) for n in range(3)])
     with layer.open_slot() as slot:
         slot.take({"a": 1}, 1, 0)
-        settling = slot._settling_before_take([], {"a": 1}, 1)
+        settling = slot._settling_before_take([], {"a": 1}, 1, None)
         request = next(settling)
         assert request.rest is not None
         if arrives:

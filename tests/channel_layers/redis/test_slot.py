@@ -75,6 +75,21 @@ def test_a_settle_and_the_wait_behind_it_are_one_write(
     assert codec.decode(taken.content) == {"n": 2}
 
 
+def test_a_wait_that_was_begun_for_as_long_goes_on(
+    layer: RedisChannelLayer, slot: RedisSlot, said: list[object]
+) -> None:
+    """A take that may wait no shorter asks for nothing more."""
+    assert slot.settle_before_take([], {"a": 1}, 1, PATIENCE) == []
+    said.clear()
+    with ThreadPoolExecutor(1) as pool:
+        taking = pool.submit(slot.take, {"a": 1}, 1, PATIENCE)
+        until(lambda: said)
+        layer.send("a", {"n": 1})
+        (taken,) = taking.result(PATIENCE)
+    assert codec.decode(taken.content) == {"n": 1}
+    assert said == [[], [b"EVALSHA"]], "the second is what was sent"
+
+
 def test_a_slot_that_wants_nothing_waits_for_its_interrupt(slot: RedisSlot, said: list[object]) -> None:
     """It has begun to, behind its settle, and does not ask again: a worker whose consumers are all at work."""
     assert slot.settle_before_take([], {"a": 0}, 1) == []

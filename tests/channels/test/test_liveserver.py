@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from asgiref.sync import sync_to_async
+from asgiref.sync import SyncToAsync, sync_to_async
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, connections
 from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
 from django.urls import path
@@ -152,6 +152,8 @@ def test_async_consumers_are_served() -> None:
             assert receive(socket) == "0"
 
     run(test, ChannelLiveServerTestCase)
+    opened = SyncToAsync.single_thread_executor.submit(connections.all, initialized_only=True)
+    assert opened.result(PATIENCE) == [], "that of the test is no longer theirs"
 
 
 def test_class_that_does_not_accept_is_refused_at_once() -> None:
