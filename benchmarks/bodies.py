@@ -8,8 +8,8 @@ a form, and while as many bytes are downloaded, measured are:
 
 Each is done several times, in turn with the echo alone. Counted are the largest growth and the median of the ratios.
 
-Servers and workers have one processor, Redis and the load the other. The echo has a process of its own: in that which
-looks after memory it would wait for the interpreter, and the figure would be that of the trial.
+Servers and workers have one processor, Redis and the load the other. Each load is a process of its own, which is ready
+before anything is measured: otherwise the figure would be that of the trial.
 
 Then an upload is given up in its middle, and no file may be left. ``--check`` exits 1 when a threshold is missed.
 """
@@ -17,11 +17,8 @@ Then an upload is given up in its middle, and no file may be left. ``--check`` e
 from __future__ import annotations
 
 import argparse
-import http.client
 import json
 import os
-import select
-import socket
 import subprocess
 import sys
 import threading
@@ -33,11 +30,8 @@ from statistics import median
 from typing import NamedTuple, Self
 
 from benchmarks import usage
-from benchmarks.load.dialects import DIALECTS
-from benchmarks.load.sockets import Arrivals, open_all
-from benchmarks.load.spec import Spec
+from benchmarks.bodies_load import connected, head_of_upload, pieces
 from benchmarks.process import on_cores
-from benchmarks.site.bodies import PIECE
 from benchmarks.stack import CORES, Stack
 
 MIB = 1024 * 1024
@@ -50,11 +44,6 @@ SECONDS = 5.0
 """How long the echo alone is measured, before what it is compared with and again behind it."""
 ROUNDS = 5
 """How often each is done."""
-BETWEEN = 0.005
-"""Seconds from one echo to the next."""
-BOUNDARY = "a-boundary"
-BEFORE = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="large"\r\n\r\n'.encode()
-BEHIND = f"\r\n--{BOUNDARY}--\r\n".encode()
 PATIENCE = 30.0
 
 
@@ -83,84 +72,12 @@ class Site(Stack):
         }
 
 
-# -- the load, in a process of its own ---------------------------------------------------------------------------------
-
-
-def upload(port: int, size: int) -> str:
-    """Upload a file of ``size`` bytes; return what the view says of it."""
-    with connected(port) as client:
-        ready()
-        client.sendall(head_of_upload(size))
-        for piece in pieces(size):
-            client.sendall(piece)
-        client.sendall(BEHIND)
-        with http.client.HTTPResponse(client) as answer:
-            answer.begin()
-            return answer.read().decode()
-
-
-def download(port: int, size: int) -> int:
-    """Return how many bytes have come."""
-    with connected(port) as client:
-        ready()
-        client.sendall(f"GET /download/{size}/ HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
-        with http.client.HTTPResponse(client) as answer:
-            answer.begin()
-            buffer = bytearray(MIB)
-            return sum(iter(lambda: answer.readinto(buffer), 0))
-
-
-def head_of_upload(size: int) -> bytes:
-    """Return the head of the request, and that of the file in its form."""
-    lines = [
-        "POST /upload/ HTTP/1.1",
-        "Host: 127.0.0.1",
-        "Connection: close",
-        f"Content-Type: multipart/form-data; boundary={BOUNDARY}",
-        f"Content-Length: {len(BEFORE) + size + len(BEHIND)}",
-    ]
-    return "\r\n".join([*lines, "", ""]).encode() + BEFORE
-
-
-def pieces(size: int) -> Iterator[bytes]:
-    """Yield ``size`` bytes."""
-    for start in range(0, size, len(PIECE)):
-        yield PIECE[: size - start]
-
-
-def connected(port: int) -> socket.socket:
-    """Return a connection to the server."""
-    return socket.create_connection(("127.0.0.1", port), timeout=120)
-
-
-def echo(port: int, _size: int) -> str:
-    """Send one echo after another until there is something to read; return how long each took, in seconds."""
-    latencies: list[float] = []
-    spec = Spec(mode="echo", ports=(port,), size=100)
-    dialect, text = DIALECTS[spec.dialect], "x" * spec.size
-    frame = dialect.say(spec.path, text, spec.binary)
-    arrivals = Arrivals(dialect, dialect.hear(spec.path, text, spec.binary))
-    [client] = open_all(spec)
-    client.settimeout(PATIENCE)
-    print("ready", flush=True)
-    while not select.select([sys.stdin], [], [], BETWEEN)[0]:
-        began = time.perf_counter()
-        client.sendall(frame)
-        while not arrivals.count(client, client.recv(4096)):
-            pass
-        latencies.append(time.perf_counter() - began)
-    return json.dumps(latencies)
-
-
-def ready() -> None:
-    """Say that nothing is left to do but what is measured, and wait for the word."""
-    print("ready", flush=True)
-    sys.stdin.readline()
+# -- the load ----------------------------------------------------------------------------------------------------------
 
 
 def started(what: str, port: int, size: int = 0) -> subprocess.Popen[str]:
     """Start a process of the load, where it takes no time from servers and workers, and wait until it is ready."""
-    command = [sys.executable, "-m", "benchmarks.bodies", what, str(port), str(size)]
+    command = [sys.executable, "-m", "benchmarks.bodies_load", what, str(port), str(size)]
     with on_cores(CORES[-1:]):
         load = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert load.stdout is not None
@@ -178,7 +95,7 @@ def result_of(load: subprocess.Popen[str]) -> str:
 def has_arrived(site: Site, what: str, size: int, found: str) -> bool:
     """Return whether not a byte was lost or changed, by what the load printed and, of an upload, by the file kept."""
     if what == "download":
-        return found == str(size)
+        return found == str(size)  # compared while it was read
     with site.kept.open("rb") as file:
         is_whole = found == str(size) and all(file.read(len(piece)) == piece for piece in pieces(size))
     site.kept.unlink()
@@ -334,16 +251,11 @@ def report(name: str, value: float, bound: float, unit: str) -> bool:
 def main() -> int:
     """Measure, print each figure with its bound, return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("load", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--check", action="store_true", help="exit 1 when a threshold is missed")
     parser.add_argument("--size", type=int, default=SIZE // MIB, help="MiB each way (1024)")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"how often each is done ({ROUNDS})")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="how long the echo alone is measured")
     options = parser.parse_args()
-    if options.load:
-        what, port, size = options.load
-        print({"upload": upload, "download": download, "echo": echo}[what](int(port), int(size)))
-        return 0
     with Site() as site:
         held = list(run(site, options.size * MIB, options.seconds, options.rounds))
     return 1 if options.check and not all(held) else 0
