@@ -219,11 +219,12 @@ def _async_unsafe() -> Iterator[None]:
 
 
 async def _let_go_of_connections(message: Message) -> None:
-    """Close the connections of the thread that asynchronous consumers use; it lives on, and those of the test go."""
+    """Close the connections of the thread that asynchronous consumers use: it lives on, after this server."""
     await sync_to_async(_let_go)()
 
 
 def _let_go() -> None:
-    connections.close_all()
     for connection in connections.all(initialized_only=True):
+        if not connection.allow_thread_sharing:
+            BaseDatabaseWrapper.close(connection)  # that of SQLite leaves a connection to a database in memory open
         del connections[connection.alias]

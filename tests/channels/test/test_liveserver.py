@@ -10,6 +10,7 @@ from asgiref.sync import SyncToAsync, sync_to_async
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
 from django.urls import path
@@ -144,16 +145,23 @@ def test_browser_is_served() -> None:
 
 
 def test_async_consumers_are_served() -> None:
-    """They use the database in a thread of their own, whose connection is closed at the end."""
+    """They use the database in a thread of their own, whose connection is closed at the end, though that lives on."""
+    found: list[BaseDatabaseWrapper] = []
+
+    def their_connections() -> list[BaseDatabaseWrapper]:
+        asked = SyncToAsync.single_thread_executor.submit(connections.all, initialized_only=True)
+        return list(asked.result(PATIENCE))
 
     def test(case: Any) -> None:
         with connect(f"{case.live_server_ws_url}/count/", proxy=None) as socket:
             socket.send("how many?")
             assert receive(socket) == "0"
+        found.extend(their_connections())
+        assert found[0].connection is not None
 
     run(test, ChannelLiveServerTestCase)
-    opened = SyncToAsync.single_thread_executor.submit(connections.all, initialized_only=True)
-    assert opened.result(PATIENCE) == [], "that of the test is no longer theirs"
+    assert found[0].connection is None
+    assert their_connections() == []
 
 
 def test_class_that_does_not_accept_is_refused_at_once() -> None:
