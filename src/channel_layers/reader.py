@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from channel_layers.envelope import Envelope
+from channel_layers.exceptions import LayerUnavailable
 from channel_layers.receiver import contents_of, dones_of
 
 if TYPE_CHECKING:
@@ -28,24 +31,39 @@ class Reader:
         self._wants = {channel: AHEAD}
         self._is_last = is_last
         self._unread: deque[dict[str, Any]] = deque()
+        self._dones: list[Envelope] = []  # that were not written
+        self._has_asked = False
 
     def receive(self, timeout: float) -> dict[str, Any] | None:
-        """Return the next message; ``None`` if there is none after ``timeout`` seconds, or earlier."""
+        """Return the next message; ``None`` if there is none after ``timeout`` seconds, or earlier.
+
+        Whatever it raises, the next call goes on behind the last message that was returned.
+        """
         if not self._unread:
             self._take(timeout)
         return self._unread.popleft() if self._unread else None
 
     def close(self) -> None:
-        """Read no more; what was not taken stays where it is."""
-        self._slot.close()
+        """Read no more. What was asked for is dropped: put back, it would wait where nobody reads."""
+        try:
+            with suppress(LayerUnavailable):  # closing the slot says what becomes of its claims
+                taken = self._slot.take(self._wants, AHEAD, 0) if self._has_asked else []
+                self._has_asked = False
+                self._slot.settle(self._dones + dones_of(taken))
+        finally:
+            self._slot.close()
 
     def _take(self, timeout: float) -> None:
         taken = self._slot.take(self._wants, AHEAD, timeout)
+        self._has_asked = False
         if not taken:
             return
         contents = [content for envelope in taken for content in contents_of(envelope)]
-        if any(map(self._is_last, contents)):
-            self._slot.settle(dones_of(taken))
-        else:
-            self._slot.settle_before_take(dones_of(taken), self._wants, AHEAD, timeout)
         self._unread.extend(contents)
+        self._dones += dones_of(taken)
+        if any(map(self._is_last, contents)):
+            self._slot.settle(self._dones)
+        else:
+            self._slot.settle_before_take(self._dones, self._wants, AHEAD, timeout)
+            self._has_asked = True
+        self._dones.clear()

@@ -51,14 +51,26 @@ class ReaderConformance(Harness):
             assert content == {"n": n}
             assert reader.receive(0.01) is None
 
-    def test_a_reader_that_is_closed_leaves_the_rest(self, layer: BaseChannelLayer, reader: Reader) -> None:
-        """What it has not taken is there for others; to close it twice is no error."""
-        layer.send_many([(QUEUE, {"n": n}) for n in range(2 * AHEAD)])
+    def test_a_reader_that_is_closed_leaves_no_more_than_was_there(
+        self, layer: BaseChannelLayer, reader: Reader
+    ) -> None:
+        """What it has asked for is settled, and not put where nobody reads; to close it twice is no error."""
+        layer.send_many([(QUEUE, {"n": n}) for n in range(3 * AHEAD)])
         assert self.next(reader) == {"n": 0}
         reader.close()
         reader.close()
-        assert [content["n"] for _, content in drained(layer, QUEUE)] == list(range(AHEAD, 2 * AHEAD))
+        assert [content["n"] for _, content in drained(layer, QUEUE)] == list(range(2 * AHEAD, 3 * AHEAD))
         assert layer.losses.counts.total() == 0
+
+    def test_a_reader_of_a_queue_that_was_dropped_leaves_nothing(
+        self, layer: BaseChannelLayer, peer: BaseChannelLayer, reader: Reader
+    ) -> None:
+        """As of a request that was answered before its body was read."""
+        layer.send_many([(QUEUE, {"n": n}) for n in range(3 * AHEAD)])
+        assert self.next(reader) == {"n": 0}
+        peer.drop_queue(QUEUE)
+        reader.close()
+        assert peer.depth(QUEUE) == 0
 
     def test_a_reader_asks_for_nothing_behind_the_end(self, layer: BaseChannelLayer, reader: Reader) -> None:
         """What comes there is somebody else's."""

@@ -1,0 +1,64 @@
+"""Readers where the layer goes away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from channel_layers import codec
+from channel_layers.envelope import EVENT, Envelope
+from channel_layers.exceptions import LayerUnavailable
+from channel_layers.memory import MemoryChannelLayer
+from channel_layers.reader import AHEAD, Reader
+
+QUEUE = "body?1"
+
+
+def events(owner: str, n: int) -> list[Envelope]:
+    """Return ``n`` chunks; the last of them says so."""
+    contents: list[dict[str, Any]] = [{"n": token, "last": token == n} for token in range(1, n + 1)]
+    return [Envelope(EVENT, QUEUE, codec.encode(each), owner, each["n"]) for each in contents]
+
+
+@pytest.mark.parametrize("verb", ["settle", "settle_before_take"])
+def test_a_settle_that_fails_costs_no_message(monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
+    """What was taken is returned by the next call, and settled with what comes behind it."""
+    layer = MemoryChannelLayer()
+    inbox = layer.inbox("tests.reply")
+    sent = events(inbox.new_channel(), 2 * AHEAD)
+    layer.write(sent)
+    reader = Reader(layer, QUEUE, lambda content: content["last"])
+    fails = iter([True])
+    real = getattr(reader._slot, verb)
+
+    def settle(*arguments: Any) -> Any:
+        if next(fails, False):
+            raise LayerUnavailable("away")
+        return real(*arguments)
+
+    monkeypatch.setattr(reader._slot, verb, settle)
+    with pytest.raises(LayerUnavailable):
+        reader.receive(0)
+    found = [(reader.receive(0) or {})["n"] for _ in sent]
+    reader.close()
+    assert found == [envelope.token for envelope in sent]
+    assert [envelope.token for _, envelope in inbox.receive(0)] == found
+    layer.close()
+
+
+@pytest.mark.parametrize("verb", ["take", "settle"])
+def test_closing_where_the_layer_is_away_raises_nothing(monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
+    """The slot is closed all the same."""
+    layer = MemoryChannelLayer()
+    layer.write(events(layer.inbox("tests.reply").new_channel(), 2 * AHEAD))
+    reader = Reader(layer, QUEUE, lambda content: content["last"])
+    assert reader.receive(0) is not None
+
+    def away(*arguments: Any) -> Any:
+        raise LayerUnavailable("away")
+
+    monkeypatch.setattr(reader._slot, verb, away)
+    reader.close()
+    assert not layer.slots
+    layer.close()
