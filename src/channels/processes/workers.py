@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ STOP_TIMEOUT: Final = 30.0
 """Seconds that running consumers get; what supervisors mostly allow (Kubernetes 30, gunicorn 30, systemd 90)."""
 PAUSE: Final = 1.0
 """Seconds between two looks for a change of code that does not start."""
+EARLY_CHANGES: Final = 2
+"""How often a file may change while its process starts, and be a reason for another, until something else changes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +100,7 @@ class Workers:
         self._layer = layer
         self._reloads = options.reload
         self._max_rss = options.max_rss
-        self._early: set[str] = set()
+        self._early: Counter[str] = Counter()
         self.fleet = Fleet(
             "worker",
             options.processes,
@@ -138,13 +141,16 @@ class Workers:
     def _changed(self, child: Child, when: float, path: str, *, is_early: bool) -> None:
         """Replace all, unless that has begun after the change: others have told of it, or will run the new code.
 
-        A file that is written whenever a process starts changes early each time; it is a reason once.
+        A file that the processes themselves write when they start changes early each time; that has an end.
         """
         if child.born < self.fleet.rolled and when <= self.fleet.rolled:
             return
-        if is_early and path in self._early:
+        if not is_early:
+            self._early.clear()
+        elif self._early[path] == EARLY_CHANGES:
             return
-        self._early = {*self._early, path} if is_early else set()
+        else:
+            self._early[path] += 1
         logger.info("%s changed, restarting the workers.", path)
         self.roll()
 

@@ -67,6 +67,23 @@ def test_a_change_that_came_too_early_is_told(module: Path) -> None:
     assert module.resolve() not in early
 
 
+def test_a_change_before_the_first_look_is_none_of_the_start(module: Path) -> None:
+    """The process runs by then what it has imported: whoever writes a file twice in a row is heard twice."""
+    told: dict[Path, str] = {}
+    watch = quick(
+        lambda when, path: told.update({path: "changed"}),
+        lambda when, path: told.update({path: "early"}),
+        time.time() - 100,
+    )
+    watch._started = time.time() - 50
+    watch._reloader.stop()
+    for before, word in ((60, "early"), (40, "changed")):
+        when = time.time() - before
+        os.utime(module, (when, when))
+        watch._look()
+        assert told[module.resolve()] == word
+
+
 def test_what_django_deals_with_is_no_change_of_code(module: Path) -> None:
     """A template that changes needs no new process."""
     changed: list[Path] = []
