@@ -45,6 +45,8 @@ class HttpBodyChunk(TypedDict, total=False):
     """On the request's ``body_channel``."""
 
     content: bytes
+    offset: int
+    """Bytes of the body before this chunk."""
     closed: bool
     more_content: bool
 

@@ -64,6 +64,6 @@ class Reader:
         if any(map(self._is_last, contents)):
             self._slot.settle(self._dones)
         else:
-            self._slot.settle_before_take(self._dones, self._wants, AHEAD, timeout)
+            self._slot.settle_before_take(self._dones, self._wants, AHEAD, timeout=timeout)
             self._has_asked = True
         self._dones.clear()

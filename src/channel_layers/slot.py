@@ -88,8 +88,8 @@ class Slot(ABC):
     ) -> list[Refused]:
         """As :meth:`settle`, where a :meth:`take` follows: what it asks for leaves in the same write, if the layer can.
 
-        That take then goes by these ``wants``, this ``limit`` and, counted from now, this ``timeout``; by its own where
-        that ends sooner.
+        That take then goes by these ``wants`` and this ``limit``. How long it waits it says itself; ``timeout`` is what
+        it is expected to say, counted from now, so that it need not ask again.
         """
         return self.settle(envelopes)
 

@@ -36,6 +36,10 @@ class RequestAborted(_Described):
     """The client went away before the body of its request was complete."""
 
 
+class RequestIncomplete(_Described):
+    """A part of the body of the request is lost."""
+
+
 class DenyConnection(_Described):
     """The WebSocket handshake is refused.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from django.conf import settings
 from django.core.handlers.base import BaseHandler
-from django.core.signals import request_started
+from django.core.signals import request_finished, request_started
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseServerError
 from django.http.response import HttpResponseBase, StreamingHttpResponse
 from django.urls import set_script_prefix
@@ -120,8 +120,10 @@ class AsgiHandler(BaseHandler):
     def _answered(self, request: AsgiRequest) -> HttpResponseBase:
         try:
             return self.get_response(request)
-        except Exception:  # the error page itself has failed, and nobody further up could answer
-            if settings.DEBUG_PROPAGATE_EXCEPTIONS:
+        except BaseException as error:  # the error page itself has failed, and nobody further up could answer
+            request.close()
+            if settings.DEBUG_PROPAGATE_EXCEPTIONS or not isinstance(error, Exception):
+                request_finished.send(sender=type(self))  # there is no response that would, when it is closed
                 raise
             logger.exception("Internal Server Error: %s", request.path, extra={"status_code": 500, "request": request})
             text = traceback.format_exc() if settings.DEBUG else "Internal Server Error"

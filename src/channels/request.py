@@ -33,8 +33,9 @@ class AsgiRequest(HttpRequest):
 
     A large body is read from its channel while the view reads it, as a file: it is nowhere as a whole unless the view
     asks for that. Reading it raises :exc:`~channels.exceptions.RequestTimeout` if a chunk takes longer than
-    ``body_receive_timeout`` seconds, and :exc:`~channels.exceptions.RequestAborted` if the client has gone; both do so
-    again at every further try.
+    ``body_receive_timeout`` seconds, :exc:`~channels.exceptions.RequestAborted` if the client has gone, and
+    :exc:`~channels.exceptions.RequestIncomplete` if the layer has lost a part of it; all do so again at every further
+    try.
 
     Raises :exc:`UnicodeDecodeError` for a query string that is not UTF-8.
     """
@@ -52,6 +53,7 @@ class AsgiRequest(HttpRequest):
         self.resolver_match = None
         self._post_parse_error = False
         self._read_started = False
+        self._upload: Upload | None = None
         self._upload_error: Exception | None = None
         self.script_name = script_name_of(content)
         self.path = content["path"]
@@ -113,7 +115,7 @@ class AsgiRequest(HttpRequest):
         beginning = self._stream.read(limit + 1)
         if len(beginning) > limit:
             error = RequestDataTooBig("Request body exceeded settings.DATA_UPLOAD_MAX_MEMORY_SIZE.")
-            self._stream.close()
+            self.close()
             self._upload_failed(error)
             raise error
         self._stream = BytesIO(beginning)
@@ -130,6 +132,8 @@ class AsgiRequest(HttpRequest):
     def close(self) -> None:
         """Close uploaded files and the body; called when the response is closed."""
         super().close()
+        if self._upload is not None:
+            self._upload.leave()
         if "_stream" in self.__dict__:
             self._stream.close()
 
@@ -147,8 +151,8 @@ class AsgiRequest(HttpRequest):
         if self._upload_error is not None:
             return cast("IO[bytes]", FailedUpload(self._upload_error))
         timeout = self.body_receive_timeout
-        upload = Upload(beginning, self.message.channel_layer, channel, timeout, self._upload_failed)
-        return BufferedReader(upload, BUFFER_SIZE)
+        self._upload = Upload(beginning, self.message.channel_layer, channel, timeout, self._upload_failed)
+        return BufferedReader(self._upload, BUFFER_SIZE)
 
     def _upload_failed(self, error: Exception) -> None:
         """Let whoever asks for the body again get this error again, and an error page find no form rather than it."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from channels.exceptions import RequestAborted, RequestTimeout
+from channels.exceptions import RequestAborted, RequestIncomplete, RequestTimeout
 
 if TYPE_CHECKING:
     from channel_layers.reader import Reader
@@ -18,16 +19,21 @@ class Upload(io.RawIOBase):
     """Bytes of a body: its ``beginning``, then the chunks of ``channel``, fetched when they are wanted.
 
     The interface server sends on as chunks are fetched, so no more than a few of them wait anywhere. Reading raises
-    :exc:`~channels.exceptions.RequestTimeout` if a chunk takes longer than ``timeout`` seconds, and
-    :exc:`~channels.exceptions.RequestAborted` if the client has gone; ``failed`` is told first.
+    :exc:`~channels.exceptions.RequestTimeout` if a chunk takes longer than ``timeout`` seconds,
+    :exc:`~channels.exceptions.RequestAborted` if the client has gone, and
+    :exc:`~channels.exceptions.RequestIncomplete` if a chunk is not the next one; ``failed`` is told first.
     """
+
+    _reader: Reader | None = None
 
     def __init__(
         self, beginning: bytes, layer: Layer, channel: str, timeout: float, failed: Callable[[Exception], None]
     ) -> None:
         super().__init__()
+        close_abandoned()
         self._chunk = memoryview(beginning)
-        self._reader: Reader = layer.open_reader(channel, _is_last)
+        self._offset = len(beginning)  # of the next chunk in the body
+        self._reader = layer.open_reader(channel, _is_last)
         self._timeout = timeout
         self._failed = failed
         self._ended = False
@@ -46,34 +52,68 @@ class Upload(io.RawIOBase):
         self._chunk = self._chunk[size:]
         return size
 
+    def leave(self) -> None:
+        """Fetch no more chunks."""
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()
+
     def close(self) -> None:
-        """Read no more."""
-        if not self.closed:
-            self._reader.close()
+        """Read no more. Python calls this as well, in any thread and under any lock: so the layer is not asked here."""
+        if self._reader is not None:
+            _abandoned.put(self._reader)
+            self._reader = None
         super().close()
 
     def _fetch(self) -> None:
         try:
             chunk = self._next()
-        except (RequestAborted, RequestTimeout) as error:
+        except (RequestAborted, RequestIncomplete, RequestTimeout) as error:
+            self.leave()
             self._failed(error)
             raise
         self._chunk = memoryview(chunk.get("content") or b"")
+        self._offset += len(self._chunk)
         self._ended = _is_last(chunk)
+        if self._ended:
+            self.leave()
 
     def _next(self) -> dict[str, Any]:
+        """Return the next chunk. A layer that has failed may have lost the one before it, or an earlier run read it."""
+        chunk = self._received()
+        if chunk.get("closed"):
+            raise RequestAborted
+        offset = chunk.get("offset", self._offset)  # not every server tells it
+        if offset != self._offset:
+            raise RequestIncomplete(f"the body goes on at byte {offset} and was read up to {self._offset}")
+        return chunk
+
+    def _received(self) -> dict[str, Any]:
+        assert self._reader is not None  # until the body has ended
         # The layer may come back early with nothing.
         deadline = time.monotonic() + self._timeout
         remaining = self._timeout
         while True:
             chunk = self._reader.receive(remaining)
-            if chunk is not None and chunk.get("closed"):
-                raise RequestAborted
             if chunk is not None:
                 return chunk
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 raise RequestTimeout
+
+
+_abandoned: SimpleQueue[Reader] = SimpleQueue()  # its put() may be called by a finalizer
+"""Readers of bodies that nobody has closed."""
+
+
+def close_abandoned() -> None:
+    """Close the readers of bodies that were forgotten."""
+    while True:
+        try:
+            reader = _abandoned.get_nowait()
+        except Empty:
+            return
+        reader.close()
 
 
 def _is_last(chunk: dict[str, Any]) -> bool:

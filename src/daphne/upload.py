@@ -28,7 +28,18 @@ REQUEST_TOKEN: Final = 1
 class Upload:
     """One body. ``complete``: all of it has arrived; ``size`` counts its bytes that are held here."""
 
-    __slots__ = ("_channel", "_ended", "_owner", "_parts", "_server", "_token", "_unread", "complete", "size")
+    __slots__ = (
+        "_channel",
+        "_ended",
+        "_offset",
+        "_owner",
+        "_parts",
+        "_server",
+        "_token",
+        "_unread",
+        "complete",
+        "size",
+    )
 
     def __init__(self, server: Server) -> None:
         self.complete = False
@@ -40,6 +51,7 @@ class Upload:
         self._token = REQUEST_TOKEN
         self._unread: dict[int, int] = {}
         self._ended = False
+        self._offset = 0  # of the next chunk in the body
 
     @property
     def is_full(self) -> bool:
@@ -55,7 +67,8 @@ class Upload:
 
     def begin(self, owner: str, content: dict[str, Any]) -> None:
         """Put the beginning into the message of the request that ``owner`` answers; chunks may follow it."""
-        content["body"] = self._take(self._server.config.inline_body_size)
+        beginning = content["body"] = self._take(self._server.config.inline_body_size)
+        self._offset = len(beginning)
         if self.size or not self.complete:
             self._owner = owner
             self._channel = content["body_channel"] = "http.request.body?" + next(Keys())
@@ -87,11 +100,12 @@ class Upload:
 
     async def _drop(self, channel: str) -> None:
         await self._server.layer.adrop_queue(channel)
-        if not self._ended:
-            self._server.outbox.send(self._chunk(channel, {"closed": True}))
+        self._server.outbox.send(self._chunk(channel, {"closed": True}))
 
     def _send(self, content: bytes) -> None:
-        chunk = self._chunk(self._channel, {"content": content, "more_content": not self._ended})
+        described = {"content": content, "offset": self._offset, "more_content": not self._ended}
+        chunk = self._chunk(self._channel, described)
+        self._offset += len(content)
         self._unread[self._token] = len(content)
         self._server.outbox.send(chunk)
 

@@ -32,10 +32,10 @@ def test_a_settle_that_fails_costs_no_message(monkeypatch: pytest.MonkeyPatch, v
     fails = iter([True])
     real = getattr(reader._slot, verb)
 
-    def settle(*arguments: Any) -> Any:
+    def settle(*arguments: Any, **named: Any) -> Any:
         if next(fails, False):
             raise LayerUnavailable("away")
-        return real(*arguments)
+        return real(*arguments, **named)
 
     monkeypatch.setattr(reader._slot, verb, settle)
     with pytest.raises(LayerUnavailable):

@@ -548,6 +548,25 @@ def test_middleware_before_the_view_can_find_the_client_gone(answer: Answer) -> 
     assert gone.contents == []
 
 
+def test_a_request_whose_view_ends_its_thread_is_closed(answer: Answer) -> None:
+    """As by ``sys.exit()`` in a command that it calls: what it has asked the layer for would stay asked for."""
+    layer = Layer([{"content": b"a", "more_content": True}])
+
+    def view(request: HttpRequest) -> HttpResponse:
+        request.read(1)
+        raise SystemExit(1)
+
+    class Exiting(AsgiHandler):
+        def get_response(self, request: HttpRequest) -> HttpResponseBase:
+            return view(request)
+
+    posted = message(content={"method": "POST", "path": "/", "body_channel": "body?1"}, channel_layer=layer)
+    with pytest.raises(SystemExit):
+        list(Exiting()(posted))
+    assert layer.channels == ["body?1"]
+    assert not layer.is_open
+
+
 def test_slow_upload_is_408(answer: Answer) -> None:
     """The client is told, in a few words."""
     (first, *_) = answer(raising(RequestTimeout()), handler=AsgiHandler)

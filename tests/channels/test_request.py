@@ -1,3 +1,4 @@
+import gc
 import time
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from django.urls import get_script_prefix, set_script_prefix
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.exceptions import RequestAborted, RequestTimeout, ResponseLater
+from channels.exceptions import RequestAborted, RequestIncomplete, RequestTimeout, ResponseLater
 from channels.request import AsgiRequest, environment, path_info_of
 from tests.stand_ins import Layer, ReplyChannel, message
 
@@ -352,6 +353,41 @@ def test_client_that_goes_away_aborts() -> None:
     assert not made.FILES
     assert len(layer.timeouts) == 2
     made.close()
+
+
+@pytest.mark.parametrize("offset", [0, 4, 6])
+def test_a_body_with_a_hole_is_no_body(offset: int) -> None:
+    """A chunk that is not the next one ends reading, at every try: the layer lost one, or an earlier run read one."""
+    follows = [{"content": b"de", "offset": 3, "more_content": True}, {"content": b"f", "offset": offset}]
+    layer = Layer(follows)
+    made = request(layer, method="POST", body=b"abc", body_channel="body?1")
+    for _ in range(2):
+        with pytest.raises(RequestIncomplete, match=f"goes on at byte {offset} and was read up to 5"):
+            _ = made.body
+    assert not layer.is_open
+    made.close()
+
+
+def test_the_layer_is_left_at_the_end_of_the_body() -> None:
+    """And not when the response is sent."""
+    layer = Layer([{"content": b"de", "offset": 3, "more_content": True}, {"content": b"f", "offset": 5}])
+    made = request(layer, method="POST", body=b"abc", body_channel="body?1")
+    assert made.read() == b"abcdef"
+    assert not layer.is_open
+    made.close()
+
+
+def test_a_request_that_nobody_closes_asks_the_layer_for_nothing() -> None:
+    """Python forgets it in any thread and under any lock; its reader is closed by who opens the next one."""
+    layer = chunks(b"a", b"b")
+    made = request(layer, method="POST", body=b"0", body_channel="body?1")
+    assert made.read(2) == b"0a"
+    del made
+    gc.collect()
+    assert layer.is_open
+    other = chunks(b"c")
+    assert request(other, method="POST", body_channel="body?1").read() == b"c"
+    assert not layer.is_open
 
 
 @pytest.mark.parametrize("end", [{"closed": True}, None], ids=["gone", "silent"])

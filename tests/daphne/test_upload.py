@@ -45,18 +45,18 @@ async def test_a_consumer_begins_while_the_body_arrives() -> None:
         client, job = await begin(rig, INLINE + 4)
         channel = job.content["body_channel"]
         first = await rig.job(channel)
-        assert first.content == {"content": b"\0", "more_content": True}
+        assert first.content == {"content": b"\0", "offset": INLINE, "more_content": True}
         for letter in (b"a", b"b"):
             client.feed(letter)
             await idle()
         assert rig.depth(channel) == 0
         first.end()
         second = await rig.job(channel)
-        assert second.content == {"content": b"ab", "more_content": True}
+        assert second.content == {"content": b"ab", "offset": INLINE + 1, "more_content": True}
         client.feed(b"c")
         second.end()
         last = await rig.job(channel)
-        assert last.content == {"content": b"c", "more_content": False}
+        assert last.content == {"content": b"c", "offset": INLINE + 3, "more_content": False}
         last.end()
         job.end(OK)
         await idle()
@@ -156,6 +156,16 @@ async def test_a_client_that_leaves_within_its_body_is_told_to_its_reader(read: 
         assert rig.lines == ['"POST /form HTTP/1.1" 499 0']
 
 
+async def test_a_client_that_leaves_behind_its_body_is_told_to_its_reader() -> None:
+    """Though the body had an end: with what was not read, that is dropped."""
+    async with serving(USUAL) as rig:
+        client, job = await begin(rig, INLINE + 1)
+        client.lose()
+        await idle()
+        assert (await rig.job(job.content["body_channel"])).content == {"closed": True}
+        job.end()
+
+
 async def test_an_answer_before_the_end_of_the_body_ends_the_connection() -> None:
     """The rest of the body is in the way of another request; the client, who may not read yet, has time to."""
     async with serving() as rig:
@@ -180,7 +190,7 @@ async def test_a_response_may_begin_before_the_body_ends() -> None:
         client.feed(b"!")
         channel = job.content["body_channel"]
         (await rig.job(channel)).end()
-        assert (await rig.job(channel)).content == {"content": b"!", "more_content": False}
+        assert (await rig.job(channel)).content == {"content": b"!", "offset": INLINE + 1, "more_content": False}
         job.end({"content": b"end"})
         await idle()
         result = read_answer(client.take())

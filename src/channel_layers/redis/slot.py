@@ -58,6 +58,7 @@ class RedisSlot(Slot):
         self._has_long = False  # whether contents were fetched that are aside until their claims end
         self._unconfirmed: list[tuple[Envelope, bytes]] = []  # were settled, and the server may still hold them
         self._found_nothing = False  # when it looked last
+        self._is_unheard = False  # whether the server may hold claims of which no answer has told
         self._interrupted = threading.Event()
         self._waiting = False
         self._begun: Begun | None = None
@@ -121,7 +122,7 @@ class RedisSlot(Slot):
     def close(self) -> None:
         """Give the slot up; what it had claimed and not settled is lost, and counted, or delivered again."""
         try:
-            if self._claimed or self._unconfirmed or self._begun is not None:
+            if self._claimed or self._unconfirmed or self._begun is not None or self._is_unheard:
                 run(self._closing(), self._lent().ask)
         except LayerUnavailable:  # then the claims end when this process is found dead
             logger.warning("slot %s could not give up its claims: the layer is away", self._name)
@@ -157,12 +158,14 @@ class RedisSlot(Slot):
         self._found_nothing = False
         at_once = not waiting or self._unconfirmed
         request = Request([script]) if at_once else self._wait(channels, script, deadline)
+        was_unheard, self._is_unheard = self._is_unheard, True
         try:
             *_, reply = yield request
             return (yield from self._claim(channels, reply))
         except LayerDeclined:
             raise
-        except LayerUnavailable:
+        except LayerUnavailable as error:
+            self._is_unheard = was_unheard or may_have_arrived(error)
             if self._goes_on(deadline) or self._interrupted.is_set():
                 return []
             raise
@@ -172,7 +175,7 @@ class RedisSlot(Slot):
 
         ``None`` if its answer was lost: what it has claimed comes with the next look, which is not to wait.
         """
-        self._begun, self._found_nothing = None, False
+        self._begun, self._found_nothing, self._is_unheard = None, False, True
         wait = None if begun.until is None else max(begun.until - time.monotonic(), 0)
         if deadline is not None and (begun.until is None or begun.until > deadline):
             self._ring()
@@ -209,9 +212,10 @@ class RedisSlot(Slot):
         run = self._run()
         if {envelope.run for envelope in taken} <= {run, ""}:
             self._claimed += zip(taken, elements, strict=True)
+            self._is_unheard = False
             return taken
         gone = yield from aside.fetching(taken, self._layer)
-        self._has_long = True
+        self._has_long, self._is_unheard = True, False
         self._claimed += zip(taken, elements, strict=True)
         fresh = self._fresh(taken, gone, run)
         if not fresh and len(self._claimed) == len(taken):
@@ -301,10 +305,13 @@ class RedisSlot(Slot):
         custody.hold(claimed)
 
     def _closing(self) -> Exchange[None]:
+        known = len(self._claimed)  # by who has run them
         if self._begun is not None:
-            if (yield from self._take_begun(self._begun, time.monotonic())) is None:
-                yield from self._look({}, 0, None, waiting=False)
-            yield from self._putting_back([envelope for envelope, _ in self._claimed])
+            yield from self._take_begun(self._begun, time.monotonic())
+        if self._is_unheard:
+            yield from self._look({}, 0, None, waiting=False)
+        if untouched := [envelope for envelope, _ in self._claimed[known:]]:
+            yield from self._putting_back(untouched)
         if self._unconfirmed:  # what has ended is not to be delivered again
             yield from self._look({}, 0, None, waiting=False)
         yield from dead.giving_up(self._name, self._layer)

@@ -10,7 +10,7 @@ import pytest
 
 from channel_layers import codec
 from channel_layers.envelope import EVENT, Envelope
-from channel_layers.exceptions import LayerUnavailable
+from channel_layers.exceptions import AnswerLost, LayerUnavailable
 from channel_layers.redis import RedisChannelLayer
 from channel_layers.redis.connection import Connection
 from channel_layers.redis.exchange import Request
@@ -88,6 +88,26 @@ def test_a_wait_that_was_begun_for_as_long_goes_on(
         (taken,) = taking.result(PATIENCE)
     assert codec.decode(taken.content) == {"n": 1}
     assert said == [[], [b"EVALSHA"]], "the second is what was sent"
+
+
+@pytest.mark.parametrize("touched", [False, True])
+def test_what_an_answer_that_was_lost_has_claimed_goes_back(
+    layer: RedisChannelLayer, slot: RedisSlot, touched: bool
+) -> None:
+    """When the slot is closed: nobody has begun it. What somebody has begun stays lost, and counted."""
+    if touched:
+        layer.send("a", {"n": 0})
+        assert len(slot.take({"a": 1}, 1, PATIENCE)) == 1
+    layer.send("a", {"n": 1})
+    taking = slot._taking({"a": 1}, 1, 0)
+    layer.say(next(taking).said_in(""))
+    with pytest.raises(AnswerLost):
+        taking.throw(AnswerLost("no answer came"))
+    slot.close()
+    assert layer.say([pack("EXISTS", slot._commands.claims)]) == [0]
+    assert layer.receive(["a"]) == ("a", {"n": 1})
+    assert layer.receive(["a"]) == (None, None)
+    assert slot._layer.losses.counts.total() == touched
 
 
 def test_a_slot_that_wants_nothing_waits_for_its_interrupt(slot: RedisSlot, said: list[object]) -> None:
