@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from queue import SimpleQueue
 from types import FrameType, TracebackType
 from typing import Final, Self
 
@@ -19,14 +19,18 @@ class StopSignals:
     """Signals that end this process: :meth:`wait` returns at the first, the second ends the process at once.
 
     Of ``numbers`` those that were ignored already, as with ``nohup``, are left so. ``ignored`` are others from here on.
+    For the main thread, which waits for bytes: a lock or a queue would miss what comes just before it blocks, until the
+    next signal.
     """
 
     def __init__(self, numbers: Sequence[int] = STOPPING, ignored: Sequence[int] = ()) -> None:
         self._numbers = [n for n in numbers if n == signal.SIGTERM or signal.getsignal(n) is not signal.SIG_IGN]
         self._ignored = ignored
-        self._received: SimpleQueue[int] = SimpleQueue()  # put() may interrupt get(), unlike set() and wait()
 
     def __enter__(self) -> Self:
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        self._previous_writer = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         self._previous = {number: signal.signal(number, signal.SIG_IGN) for number in self._ignored}
         self._previous |= {number: signal.signal(number, self._receive) for number in self._numbers}
         return self
@@ -36,15 +40,18 @@ class StopSignals:
     ) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(self._previous_writer)
+        self._reader.close()
+        self._writer.close()
 
     def wait(self) -> None:
         """Wait for the first signal."""
-        self._received.get()
+        while self._reader.recv(1)[0] not in self._numbers:
+            pass
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         for each in self._numbers:
             signal.signal(each, signal.SIG_DFL)
-        self._received.put(number)
 
 
 async def run_with_signals(

@@ -7,6 +7,7 @@ import os
 import pty
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -37,6 +38,28 @@ def test_first_signal_is_waited_for_and_the_second_is_the_systems(number: int) -
         signal.raise_signal(number)
         signals.wait()
         assert {signal.getsignal(each) for each in STOPPING} == {signal.SIG_DFL}
+
+
+def test_a_signal_that_does_not_interrupt_the_wait_ends_it() -> None:
+    """As one that comes just before the main thread blocks: here another thread is what it interrupts."""
+    ended, missed = threading.Event(), threading.Event()
+    main = threading.get_ident()
+
+    def interrupt_this_thread() -> None:
+        while sys._current_frames()[main].f_code is not StopSignals.wait.__code__:
+            pass
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        if not ended.wait(PATIENCE):
+            missed.set()
+            signal.pthread_kill(main, signal.SIGTERM)
+
+    with StopSignals() as signals:
+        thread = threading.Thread(target=interrupt_this_thread)
+        thread.start()
+        signals.wait()
+        ended.set()
+        thread.join()
+    assert not missed.is_set()
 
 
 def test_what_was_ignored_is_ignored() -> None:
