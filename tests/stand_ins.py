@@ -40,12 +40,12 @@ class ReplyChannel:
 
 
 class Layer:
-    """Its reader hands out ``contents`` in order, then nothing; ``None`` stands for coming back early.
+    """Its reader hands out ``contents`` in order, then nothing; ``None`` is coming back early, and errors are raised.
 
     ``channels`` are those that a reader was opened for, ``timeouts`` those of its calls.
     """
 
-    def __init__(self, contents: Iterable[dict[str, Any] | None] = ()) -> None:
+    def __init__(self, contents: Iterable[dict[str, Any] | Exception | None] = ()) -> None:
         self.contents = list(contents)
         self.channels: list[str] = []
         self.timeouts: list[float] = []
@@ -59,7 +59,10 @@ class Layer:
     def receive(self, timeout: float) -> dict[str, Any] | None:
         assert self.is_open
         self.timeouts.append(timeout)
-        return self.contents.pop(0) if self.contents else None
+        content = self.contents.pop(0) if self.contents else None
+        if isinstance(content, Exception):
+            raise content
+        return content
 
     def close(self) -> None:
         self.is_open = False

@@ -54,6 +54,7 @@ class Reader:
             self._slot.close()
 
     def _take(self, timeout: float) -> None:
+        self._has_asked = True
         taken = self._slot.take(self._wants, AHEAD, timeout)
         self._has_asked = False
         if not taken:

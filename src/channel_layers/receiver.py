@@ -80,9 +80,12 @@ class Receiver:
         self._unpack(taken)
 
     async def _atake(self, readable: Sequence[str], timeout: float | None) -> None:
-        with self._layer.open_slot() as slot:
+        slot = self._layer.open_slot()
+        try:
             taken = await slot.atake(_one_of_each(readable), 1, timeout)
             await slot.asettle(dones_of(taken))
+        finally:
+            await slot.aclose()
         self._unpack(taken)
 
     def _unpack(self, taken: Iterable[Envelope]) -> None:

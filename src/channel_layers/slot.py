@@ -109,6 +109,10 @@ class Slot(ABC):
     def close(self) -> None:
         """Give the slot up. What it had claimed and not settled is lost, and counted, or delivered again."""
 
+    async def aclose(self) -> None:
+        """As :meth:`close`."""
+        await asyncio.to_thread(self.close)
+
     def __enter__(self) -> Self:
         return self
 

@@ -33,7 +33,7 @@ class RequestTimeout(_Described):
 
 
 class RequestAborted(_Described):
-    """The client went away before the body of its request was complete."""
+    """The client left, or was answered, before the body of its request was read."""
 
 
 class RequestIncomplete(_Described):

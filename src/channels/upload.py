@@ -21,7 +21,8 @@ class Upload(io.RawIOBase):
     The interface server sends on as chunks are fetched, so no more than a few of them wait anywhere. Reading raises
     :exc:`~channels.exceptions.RequestTimeout` if a chunk takes longer than ``timeout`` seconds,
     :exc:`~channels.exceptions.RequestAborted` if the client has gone, and
-    :exc:`~channels.exceptions.RequestIncomplete` if a chunk is not the next one; ``failed`` is told first.
+    :exc:`~channels.exceptions.RequestIncomplete` if a chunk is not the next one or the layer fails; ``failed`` is told
+    first, and nothing can be read behind it.
     """
 
     _reader: Reader | None = None
@@ -89,17 +90,24 @@ class Upload(io.RawIOBase):
         return chunk
 
     def _received(self) -> dict[str, Any]:
-        assert self._reader is not None  # until the body has ended
         # The layer may come back early with nothing.
         deadline = time.monotonic() + self._timeout
         remaining = self._timeout
         while True:
-            chunk = self._reader.receive(remaining)
+            chunk = self._asked(remaining)
             if chunk is not None:
                 return chunk
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 raise RequestTimeout
+
+    def _asked(self, timeout: float) -> dict[str, Any] | None:
+        if self._reader is None:
+            raise RequestIncomplete(f"the request was closed when {self._offset} bytes of its body had been read")
+        try:
+            return self._reader.receive(timeout)
+        except Exception as error:  # what is read and not returned goes with it, and Django forgives OSError
+            raise RequestIncomplete(f"the layer failed behind byte {self._offset} of the body: {error}") from error
 
 
 _abandoned: SimpleQueue[Reader] = SimpleQueue()  # its put() may be called by a finalizer

@@ -255,9 +255,11 @@ class Exchange:
         envelope = self._server.outbox.settled(self.channel)
         if done.outcome == AGAIN and envelope is not None:
             again = next_attempt(envelope)
+            self.upload.begin_again()
             self._server.loop.call_later(retry_delay(again.attempt), self._retry, again)
             return
         self._settled = True
+        self.upload.end()
         status = _OUTCOMES.get(done.outcome)
         if status is not None:
             self._fall_short(status, "")

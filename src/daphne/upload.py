@@ -31,6 +31,7 @@ class Upload:
     __slots__ = (
         "_channel",
         "_ended",
+        "_has_reader",
         "_offset",
         "_owner",
         "_parts",
@@ -51,6 +52,7 @@ class Upload:
         self._token = REQUEST_TOKEN
         self._unread: dict[int, int] = {}
         self._ended = False
+        self._has_reader = True
         self._offset = 0  # of the next chunk in the body
 
     @property
@@ -86,13 +88,22 @@ class Upload:
             return self.complete or self.size > 0
         return len(self._unread) < MAX_CHUNKS and (self.complete or self.size >= CHUNK_SIZE)
 
+    def begin_again(self) -> None:
+        """The consumer runs anew: what it has read comes no second time, and it is not to wait for that."""
+        if self._channel and self._ended and not self._unread:
+            self._send(b"")
+
+    def end(self) -> None:
+        """The consumer has ended: nobody is there to be told that the rest will not come."""
+        self._has_reader = False
+
     def settle(self, token: int) -> None:
         """The chunk ``token`` was read."""
         self._unread.pop(token, None)
         self.send_chunks()
 
     def close(self) -> None:
-        """Nobody waits for the rest: whoever still reads it is told, and what was not read is dropped."""
+        """The rest is of no use: what was not read is dropped, and whoever still reads it is told."""
         self._take(self.size)
         channel, self._channel = self._channel, ""
         if channel and (self._unread or not self._ended):
@@ -100,7 +111,8 @@ class Upload:
 
     async def _drop(self, channel: str) -> None:
         await self._server.layer.adrop_queue(channel)
-        self._server.outbox.send(self._chunk(channel, {"closed": True}))
+        if self._has_reader:
+            self._server.outbox.send(self._chunk(channel, {"closed": True}))
 
     def _send(self, content: bytes) -> None:
         described = {"content": content, "offset": self._offset, "more_content": not self._ended}

@@ -8,7 +8,7 @@ import pytest
 
 from channel_layers import codec
 from channel_layers.envelope import EVENT, Envelope
-from channel_layers.exceptions import LayerUnavailable
+from channel_layers.exceptions import AnswerLost, LayerUnavailable
 from channel_layers.memory import MemoryChannelLayer
 from channel_layers.reader import AHEAD, Reader
 
@@ -44,6 +44,26 @@ def test_a_settle_that_fails_costs_no_message(monkeypatch: pytest.MonkeyPatch, v
     reader.close()
     assert found == [envelope.token for envelope in sent]
     assert [envelope.token for _, envelope in inbox.receive(0)] == found
+    layer.close()
+
+
+def test_what_a_take_may_have_claimed_that_failed_is_not_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else reads the queue, which may have been dropped by now."""
+    layer = MemoryChannelLayer()
+    inbox = layer.inbox("tests.reply")
+    layer.write(events(inbox.new_channel(), AHEAD))
+    reader = Reader(layer, QUEUE, lambda content: content["last"])
+
+    def away(*arguments: Any) -> Any:
+        raise AnswerLost("its answer was lost")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(reader._slot, "take", away)
+        with pytest.raises(AnswerLost):
+            reader.receive(0)
+    reader.close()
+    assert layer.depth(QUEUE) == 0
+    assert len(inbox.receive(0)) == AHEAD
     layer.close()
 
 

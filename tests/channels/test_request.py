@@ -11,6 +11,7 @@ from django.urls import get_script_prefix, set_script_prefix
 from hypothesis import given
 from hypothesis import strategies as st
 
+from channel_layers.exceptions import AnswerLost, LayerUnavailable
 from channels.exceptions import RequestAborted, RequestIncomplete, RequestTimeout, ResponseLater
 from channels.request import AsgiRequest, environment, path_info_of
 from tests.stand_ins import Layer, ReplyChannel, message
@@ -365,6 +366,38 @@ def test_a_body_with_a_hole_is_no_body(offset: int) -> None:
         with pytest.raises(RequestIncomplete, match=f"goes on at byte {offset} and was read up to 5"):
             _ = made.body
     assert not layer.is_open
+    made.close()
+
+
+@pytest.mark.parametrize("error", [LayerUnavailable("away"), AnswerLost("lost"), ValueError("no msgpack")])
+def test_a_body_is_not_read_on_behind_a_fault_of_the_layer(error: Exception) -> None:
+    """What was read before it is lost, and nobody may take the rest for the body or an empty form for the one sent.
+
+    It is no OSError, which Django's check of CSRF tokens passes over.
+    """
+    form = b"text=" + b"a" * 20
+    layer = Layer([{"content": form[:10], "more_content": True}, error, {"content": form[10:]}])
+    made = request(layer, method="POST", body_channel="body?1", headers=[(b"content-type", FORM)])
+    with pytest.raises(RequestIncomplete, match=str(error)) as raised:
+        _ = made.POST
+    assert not isinstance(raised.value, OSError)
+    with pytest.raises(RequestIncomplete, match=str(error)):
+        _ = made.body
+    with pytest.raises(RequestIncomplete, match=str(error)):
+        made.read()
+    assert not layer.is_open
+    made.close()
+
+
+def test_a_body_that_is_read_when_its_request_was_closed_is_incomplete() -> None:
+    """By who holds the raw stream."""
+    made = request(Layer([{"content": b"a", "more_content": True}]), method="POST", body_channel="body?1")
+    assert made.read(1) == b"a"
+    upload = made._upload
+    assert upload is not None
+    upload.leave()
+    with pytest.raises(RequestIncomplete, match="closed when 1 bytes"):
+        upload.read(1)
     made.close()
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from channel_layers.envelope import AGAIN
 from daphne.upload import CHUNK_SIZE, WINDOW
 from tests.daphne.serving import REQUEST, USUAL, Job, Rig, serving
 from tests.daphne.virtual_time import elapse, idle
@@ -164,6 +165,36 @@ async def test_a_client_that_leaves_behind_its_body_is_told_to_its_reader() -> N
         await idle()
         assert (await rig.job(job.content["body_channel"])).content == {"closed": True}
         job.end()
+
+
+@pytest.mark.parametrize("size", [INLINE + 1, INLINE + 2])
+async def test_an_answer_leaves_nothing_of_the_body(size: int) -> None:
+    """Read or not, and complete or not: its consumer has ended."""
+    async with serving(USUAL) as rig:
+        _client, job = await begin(rig, size)
+        job.end_with(OK)
+        await idle()
+        assert rig.depth(job.content["body_channel"]) == 0
+
+
+async def test_a_consumer_that_runs_again_does_not_wait_for_what_it_has_read() -> None:
+    """The first chunk it finds is not the one behind the beginning."""
+    async with serving(USUAL) as rig:
+        client, job = await begin(rig, INLINE + 1)
+        channel = job.content["body_channel"]
+        (await rig.job(channel)).end()
+        job.end(outcome=AGAIN)
+        await elapse(1)
+        again = await rig.job(REQUEST)
+        assert (again.content["body_channel"], len(again.content["body"])) == (channel, INLINE)
+        chunk = await rig.job(channel)
+        assert chunk.content == {"content": b"", "offset": INLINE + 1, "more_content": False}
+        chunk.end()
+        again.end_with(OK)
+        await idle()
+        assert rig.depth(channel) == 0
+        assert rig.lines == ['"POST /form HTTP/1.1" 200 5']
+        client.lose()
 
 
 async def test_an_answer_before_the_end_of_the_body_ends_the_connection() -> None:

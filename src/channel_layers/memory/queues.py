@@ -91,7 +91,8 @@ class Queues:
         while queue and queue[0].time < now - self._lifetime(queue[0]):
             gone = queue.popleft()
             limit = self._lifetime(gone)
-            self._losses.note("expired", f"a message on {gone.target!r} was not taken within {limit} s")
+            if gone.kind == MESSAGE or not gone.owner:  # else it is of a body whose reader has gone
+                self._losses.note("expired", f"a message on {gone.target!r} was not taken within {limit} s")
 
     def _full(self, channel: str, queue: Sequence[Envelope]) -> ChannelFull:
         age = self._clock() - queue[0].time

@@ -99,6 +99,10 @@ class MemorySlot(Slot):
             claimed, self.claimed = self.claimed, []
         dead.give_up([(envelope, self._retries_of(envelope)) for envelope in claimed], self._layer)
 
+    async def aclose(self) -> None:
+        """As :meth:`close`, which waits for nobody."""
+        self.close()
+
     def _take_or_wait(
         self, wants: Mapping[str, int], limit: int, timeout: float | None, wakeup: Callable[[], Wakeup]
     ) -> tuple[list[Envelope], Wakeup | None]:

@@ -22,19 +22,16 @@ from channel_layers.dead import count_orphans
 from channel_layers.envelope import Envelope
 from channel_layers.exceptions import LayerDeclined, LayerUnavailable, may_have_arrived
 from channel_layers.redis import aside, dead, entries
-from channel_layers.redis.connection import Connection
 from channel_layers.redis.custody import RedisCustody, putting_back
 from channel_layers.redis.exchange import REST, Exchange, Request, Rest, arun, run
-from channel_layers.redis.loop_connection import LoopConnection
-from channel_layers.redis.protocol import pack
 from channel_layers.redis.scripts import HAND_OVER
 from channel_layers.redis.slot_commands import SlotCommands
+from channel_layers.redis.slot_connections import SlotConnections
 from channel_layers.redis.writer import Claim
 from channel_layers.slot import Custody, Refused, Slot
 
 if TYPE_CHECKING:
     from channel_layers.redis.layer import RedisChannelLayer
-    from channel_layers.redis.link import Link
 
 logger = logging.getLogger("channel_layers")
 
@@ -62,18 +59,17 @@ class RedisSlot(Slot):
         self._interrupted = threading.Event()
         self._waiting = False
         self._begun: Begun | None = None
-        self._connection: Connection | None = None
-        self._loop_connection: LoopConnection | None = None
+        self._lent = SlotConnections(layer.connections, self._interrupted.wait)
 
     def take(self, wants: Mapping[str, int], limit: int, timeout: float | None = None) -> list[Envelope]:
         """Claim messages; see :meth:`channel_layers.slot.Slot.take`. Outlasts an outage of the layer."""
-        return run(self._taking(wants, limit, timeout), self._lent().ask)
+        return run(self._taking(wants, limit, timeout), self._lent.blocking().ask)
 
     async def atake(self, wants: Mapping[str, int], limit: int, timeout: float | None = None) -> list[Envelope]:
         """As :meth:`take`; a call that is cancelled takes nothing."""
         if self._begun is not None:
             raise RuntimeError("settle_before_take() has begun a take in this thread: call take(), and not atake()")
-        connection = self._alent()
+        connection = self._lent.of_loop()
         taking = asyncio.ensure_future(arun(self._taking(wants, limit, timeout), connection.say))
         try:
             return await asyncio.shield(taking)
@@ -89,29 +85,29 @@ class RedisSlot(Slot):
         """Write ``envelopes`` and end every claim, in one write."""
         if not envelopes and not self._claimed:
             return []
-        return run(self._settling(envelopes), self._lent().ask)
+        return run(self._settling(envelopes), self._lent.blocking().ask)
 
     async def asettle(self, envelopes: Sequence[Envelope]) -> list[Refused]:
         """As :meth:`settle`."""
         if not envelopes and not self._claimed:
             return []
-        return await arun(self._settling(envelopes), self._alent().say)
+        return await arun(self._settling(envelopes), self._lent.of_loop().say)
 
     def settle_before_take(
         self, envelopes: Sequence[Envelope], wants: Mapping[str, int], limit: int, timeout: float | None = None
     ) -> list[Refused]:
         """As :meth:`settle`, and begin the next take in the same write."""
-        return run(self._settling_before_take(envelopes, wants, limit, timeout), self._lent().ask)
+        return run(self._settling_before_take(envelopes, wants, limit, timeout), self._lent.blocking().ask)
 
     def put_back(self, envelopes: Sequence[Envelope]) -> None:
         """Return claimed messages to the head of their queues, in their old order."""
         if envelopes:
-            run(self._putting_back(envelopes), self._lent().ask)
+            run(self._putting_back(envelopes), self._lent.blocking().ask)
 
     def hand_over(self, envelopes: Sequence[Envelope], custody: Custody) -> None:
         """Let ``custody`` hold the claims of ``envelopes``."""
         assert isinstance(custody, RedisCustody)
-        run(self._handing_over(envelopes, custody), self._lent().ask)
+        run(self._handing_over(envelopes, custody), self._lent.blocking().ask)
 
     def interrupt(self) -> None:
         """Make a take that waits, or else the next one, return at once."""
@@ -122,14 +118,39 @@ class RedisSlot(Slot):
     def close(self) -> None:
         """Give the slot up; what it had claimed and not settled is lost, and counted, or delivered again."""
         try:
-            if self._claimed or self._unconfirmed or self._begun is not None or self._is_unheard:
-                run(self._closing(), self._lent().ask)
-        except LayerUnavailable:  # then the claims end when this process is found dead
-            logger.warning("slot %s could not give up its claims: the layer is away", self._name)
-            lost = sum(not entries.is_kept(element) for _, element in self._claimed)
-            count_orphans(self._layer.losses, lost, 0, 0)
-        self._claimed.clear()
-        self._give_back()
+            if self._may_hold_claims:
+                run(self._closing(), self._lent.blocking().ask)
+        except LayerUnavailable:
+            self._leave_claims()
+        self._forget()
+
+    async def aclose(self) -> None:
+        """As :meth:`close`; a call that is cancelled is carried out by itself."""
+        if self._may_hold_claims:
+            await asyncio.shield(self._aclosing())
+        else:
+            self._forget()
+
+    async def _aclosing(self) -> None:
+        try:
+            await arun(self._closing(), self._lent.of_loop().say)
+        except LayerUnavailable:
+            self._leave_claims()
+        self._forget()
+
+    @property
+    def _may_hold_claims(self) -> bool:
+        return bool(self._claimed or self._unconfirmed or self._begun is not None or self._is_unheard)
+
+    def _forget(self) -> None:
+        self._claimed, self._unconfirmed, self._begun, self._is_unheard = [], [], None, False
+        self._lent.give_back()
+
+    def _leave_claims(self) -> None:
+        """Count them as lost; they end when this process is found dead."""
+        logger.warning("slot %s could not give up its claims: the layer is away", self._name)
+        lost = sum(not entries.is_kept(element) for _, element in self._claimed)
+        count_orphans(self._layer.losses, lost, 0, 0)
 
     # -- taking ----------------------------------------------------------------------------------------------------
 
@@ -161,8 +182,10 @@ class RedisSlot(Slot):
         was_unheard, self._is_unheard = self._is_unheard, True
         try:
             *_, reply = yield request
+            was_unheard = True  # until all that was claimed is known
             return (yield from self._claim(channels, reply))
         except LayerDeclined:
+            self._is_unheard = was_unheard
             raise
         except LayerUnavailable as error:
             self._is_unheard = was_unheard or may_have_arrived(error)
@@ -209,7 +232,7 @@ class RedisSlot(Slot):
             elements = yield from dead.readable(elements, self._commands.claims, self._name, self._layer)
             taken = list(map(entries.read_element, elements))
         self._found_nothing = not taken
-        run = self._run()
+        run = self._lent.run
         if {envelope.run for envelope in taken} <= {run, ""}:
             self._claimed += zip(taken, elements, strict=True)
             self._is_unheard = False
@@ -242,10 +265,6 @@ class RedisSlot(Slot):
             yield Request([self._commands.release(old)])
         self._unconfirmed.clear()
         return elements[old:]
-
-    def _run(self) -> str:
-        connection = self._connection or self._loop_connection
-        return (connection.run if connection is not None else "") or ""
 
     def _goes_on(self, deadline: float | None) -> bool:
         return not self._interrupted.is_set() and (deadline is None or time.monotonic() < deadline)
@@ -309,11 +328,11 @@ class RedisSlot(Slot):
         if self._begun is not None:
             yield from self._take_begun(self._begun, time.monotonic())
         if self._is_unheard:
-            yield from self._look({}, 0, None, waiting=False)
+            yield from self._look({}, 0, time.monotonic(), waiting=False)
         if untouched := [envelope for envelope, _ in self._claimed[known:]]:
             yield from self._putting_back(untouched)
         if self._unconfirmed:  # what has ended is not to be delivered again
-            yield from self._look({}, 0, None, waiting=False)
+            yield from self._look({}, 0, time.monotonic(), waiting=False)
         yield from dead.giving_up(self._name, self._layer)
 
     def _interrupting(self) -> Exchange[None]:
@@ -323,36 +342,3 @@ class RedisSlot(Slot):
     def _ring(self) -> None:
         """End the wait for the bells."""
         self._layer.say_if_possible(self._commands.ring())
-
-    # -- connections -----------------------------------------------------------------------------------------------
-
-    def _lent(self) -> Connection:
-        if self._connection is None:
-            self._connection = connection = self._layer.connections.lend()
-            connection.welcome = lambda link: end_of(connection.lost, link)
-            connection.pause = self._interrupted.wait
-        return self._connection
-
-    def _alent(self) -> LoopConnection:
-        loop = asyncio.get_running_loop()
-        if self._loop_connection is None or self._loop_connection.loop is not loop:
-            self._loop_connection = connection = self._layer.connections.alend()
-            connection.welcome = lambda link: end_of(connection.lost, link)
-        return self._loop_connection
-
-    def _give_back(self) -> None:
-        if self._connection is not None:
-            self._layer.connections.take_back(self._connection)
-        if self._loop_connection is not None:
-            self._layer.connections.atake_back(self._loop_connection)
-        self._connection = self._loop_connection = None
-
-
-def end_of(lost: Link | None, link: Link) -> list[bytes]:
-    """Return what ends by ``link`` a link that the server may not know to be lost, and that may still take.
-
-    Another run of the server has given its number to somebody else. Numbers grow, and tell so where runs are not told.
-    """
-    if lost is None or lost.run != link.run or not 0 < lost.client_id < link.client_id:
-        return []
-    return [pack("CLIENT", "KILL", "ID", lost.client_id)]

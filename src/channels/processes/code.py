@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 import time
@@ -25,22 +24,20 @@ class CodeWatch:
 
     A change that Django deals with itself, such as one of a template, is no change of code. ``changed`` is called in
     a thread of the watch, with the time of the change and the path. ``early`` is called likewise for what has changed
-    after ``since`` (seconds since the epoch) and before :meth:`start`: it may have been imported before that or behind
-    it.
+    after ``since`` (seconds since the epoch) and before the watch began: it may have been imported before that or
+    behind it.
     """
 
     def __init__(self, changed: Changed, early: Changed, since: float) -> None:
         self._changed = changed
         self._early = early
         self._since = since
-        self._started = math.inf
         self._reloader = autoreload.get_reloader()
         self._reloader.notify_file_changed = self._notify  # type: ignore[method-assign]  # else it ends the process
         self._reloader.run_loop = self._look  # type: ignore[method-assign]  # else what is early is never seen
 
     def start(self) -> None:
         """Look from here on, in a thread."""
-        self._started = time.time()
         target, main = self._reloader.run, threading.main_thread()
         threading.Thread(target=target, args=[main], name="channels-code", daemon=True).start()
 
@@ -49,19 +46,20 @@ class CodeWatch:
         self._reloader.stop()
 
     def _look(self) -> None:
+        begun = time.time()  # Django has imported the URL configuration by now
         ticks = self._reloader.tick()
         next(ticks)  # now every file has been looked at once
         for path in self._reloader.watched_files(include_globs=False):
             if self._since < (when := changed_at(path)) <= time.time():
-                self._tell_unseen(when, path)
+                self._tell_unseen(when, path, is_early=when <= begun)
         while not self._reloader.should_stop:
             next(ticks)
 
-    def _tell_unseen(self, when: float, path: Path) -> None:
-        if when > self._started:
-            self._notify(path)
-        else:
+    def _tell_unseen(self, when: float, path: Path, *, is_early: bool) -> None:
+        if is_early:
             self._early(when, path)
+        else:
+            self._notify(path)
 
     def _notify(self, path: str | os.PathLike[str]) -> None:
         results: list[tuple[Any, Any]] = autoreload.file_changed.send(sender=self._reloader, file_path=Path(path))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from channel_layers.body import LIFETIME
 from channel_layers.envelope import EVENT, Envelope
 from channel_layers.memory import MemoryChannelLayer
 from channel_layers.registry import Announcement
@@ -40,3 +41,8 @@ def test_what_nobody_reads_expires_with_the_heartbeats(layer: MemoryChannelLayer
     assert [layer.depth(channel) for channel in ("body?k", "b", "a", "c")] == [0, 0, 1, 1]
     assert set(layer.queues._queues) == {"a", "c"}
     assert layer.losses.counts == {"expired": 2}
+    layer.write([Envelope(EVENT, "body?k", b"\x80", "test.p1!k2", 2)])
+    clock.now += LIFETIME + 1
+    layer.announce(Announcement("w1"))
+    assert layer.depth("body?k") == 0
+    assert layer.losses.counts == {"expired": 3}, "of 'c', and not of a body that somebody has not read to its end"

@@ -13,6 +13,7 @@ from channel_layers.envelope import EVENT, Envelope
 from channel_layers.exceptions import AnswerLost, LayerUnavailable
 from channel_layers.redis import RedisChannelLayer
 from channel_layers.redis.connection import Connection
+from channel_layers.redis.entries import LONG
 from channel_layers.redis.exchange import Request
 from channel_layers.redis.link import MAX_SHORT
 from channel_layers.redis.protocol import Replies, pack
@@ -110,6 +111,62 @@ def test_what_an_answer_that_was_lost_has_claimed_goes_back(
     assert slot._layer.losses.counts.total() == touched
 
 
+def test_a_slot_that_is_closed_in_a_loop_does_not_hold_that_up(layer: RedisChannelLayer, server: RedisServer) -> None:
+    """What an awaited take has claimed goes back as well, if its answer was lost."""
+
+    async def main() -> None:
+        slot = layer.open_slot()
+        assert isinstance(slot, RedisSlot)
+        assert await slot.atake({"a": 1}, 1, 0) == []
+        layer.send("a", {"n": 1})
+        taking = slot._taking({"a": 1}, 1, 0)
+        layer.say(next(taking).said_in(""))
+        with pytest.raises(AnswerLost):
+            taking.throw(AnswerLost("no answer came"))
+        with server.paused():
+            closing = asyncio.create_task(slot.aclose())
+            await asyncio.sleep(0)
+            assert not closing.done()
+        await closing
+        assert await layer.areceive(["a"]) == ("a", {"n": 1})
+        await layer.aclose()
+
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
+
+
+@pytest.mark.parametrize("size", [1, LONG])
+def test_a_slot_of_which_all_is_known_is_closed_without_a_word(
+    layer: RedisChannelLayer, slot: RedisSlot, said: list[object], size: int
+) -> None:
+    """It has found something, and what it asked then has never been sent."""
+    owner = layer.inbox("tests.reply").new_channel()
+    layer.write([Envelope(EVENT, "a", codec.encode({"text": "a" * size}), owner, 1)])
+    assert len(slot.take({"a": 1}, 1, PATIENCE)) == 1
+    slot.settle([])
+    taking = slot._taking({"a": 1}, 1, 0)
+    next(taking)
+    with pytest.raises(LayerUnavailable):
+        taking.throw(LayerUnavailable("away"))
+    said.clear()
+    slot.close()
+    assert said == []
+
+
+def test_what_was_claimed_goes_back_where_what_it_contains_cannot_be_fetched(
+    layer: RedisChannelLayer, slot: RedisSlot
+) -> None:
+    """A long one waits aside, and is asked for behind the claim."""
+    owner = layer.inbox("tests.reply").new_channel()
+    layer.write([Envelope(EVENT, "a", codec.encode({"text": "a" * LONG}), owner, 1)])
+    taking = slot._taking({"a": 1}, 1, 0)
+    request = taking.send(layer.say(next(taking).said_in("")))
+    assert b"MGET" in request.said_in("")[0]
+    with pytest.raises(LayerUnavailable):
+        taking.throw(LayerUnavailable("away"))
+    slot.close()
+    assert layer.receive(["a"])[1] == {"text": "a" * LONG}
+
+
 def test_a_slot_that_wants_nothing_waits_for_its_interrupt(slot: RedisSlot, said: list[object]) -> None:
     """It has begun to, behind its settle, and does not ask again: a worker whose consumers are all at work."""
     assert slot.settle_before_take([], {"a": 0}, 1) == []
@@ -197,8 +254,8 @@ def test_a_take_that_was_begun_survives_its_connection(layer: RedisChannelLayer,
     assert slot.settle_before_take([], {"a": 1}, 1) == []
     layer.send("a", {"n": 1})
     until(lambda: layer.say([pack("LLEN", slot._commands.claims)]) == [1])
-    assert slot._connection is not None
-    slot._connection.close()
+    assert slot._lent._blocking is not None
+    slot._lent._blocking.close()
     if closes:
         slot.close()
         assert layer.receive(["a"]) == ("a", {"n": 1})
@@ -236,9 +293,9 @@ def test_many_answers_are_read_as_they_come(layer: RedisChannelLayer, slot: Redi
     """What is behind them could be too short to wake whoever waits for more than them."""
     messages = [layer.message(f"to{n}", {}) for n in range(MAX_SHORT + 1)]
     assert slot.settle_before_take(messages, {"a": 1}, 1) == []
-    assert slot._connection is not None
-    assert slot._connection._link is not None
-    assert slot._connection._link._low_water == 1
+    assert slot._lent._blocking is not None
+    assert slot._lent._blocking._link is not None
+    assert slot._lent._blocking._link._low_water == 1
     assert slot.take({"a": 1}, 1, 0) == []
 
 

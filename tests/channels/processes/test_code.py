@@ -75,13 +75,23 @@ def test_a_change_before_the_first_look_is_none_of_the_start(module: Path) -> No
         lambda when, path: told.update({path: "early"}),
         time.time() - 100,
     )
-    watch._started = time.time() - 50
     watch._reloader.stop()
-    for before, word in ((60, "early"), (40, "changed")):
-        when = time.time() - before
-        os.utime(module, (when, when))
-        watch._look()
-        assert told[module.resolve()] == word
+    look = watch._reloader.tick
+
+    def write() -> None:
+        now = time.time()
+        os.utime(module, (now, now))
+
+    def looks_at_what_was_just_written() -> Iterator[None]:
+        write()
+        yield from look()
+
+    write()
+    watch._look()
+    assert told[module.resolve()] == "early"
+    vars(watch._reloader)["tick"] = looks_at_what_was_just_written
+    watch._look()
+    assert told[module.resolve()] == "changed"
 
 
 def test_what_django_deals_with_is_no_change_of_code(module: Path) -> None:
