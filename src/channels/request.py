@@ -34,8 +34,8 @@ class AsgiRequest(HttpRequest):
     A large body is read from its channel while the view reads it, as a file: it is nowhere as a whole unless the view
     asks for that. Reading it raises :exc:`~channels.exceptions.RequestTimeout` if a chunk takes longer than
     ``body_receive_timeout`` seconds, :exc:`~channels.exceptions.RequestAborted` if the client has gone, and
-    :exc:`~channels.exceptions.RequestIncomplete` if the layer fails or has lost a part of it; all do so again at every
-    further try. ``POST`` and ``FILES`` are empty behind that, as behind a form that Django cannot parse.
+    :exc:`~channels.exceptions.RequestIncomplete` if the layer has lost a part of it or fails for as long; all do so
+    again at every further try. ``POST`` and ``FILES`` are empty behind that, as behind a form that Django cannot parse.
 
     Raises :exc:`UnicodeDecodeError` for a query string that is not UTF-8.
     """

@@ -6,13 +6,16 @@ import io
 import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from channel_layers.exceptions import LayerUnavailable
 from channels.exceptions import RequestAborted, RequestIncomplete, RequestTimeout
 
 if TYPE_CHECKING:
     from channel_layers.reader import Reader
     from channels.channel import Layer
+PAUSE: Final = 0.1
+"""Seconds before a layer that fails is asked again."""
 
 
 class Upload(io.RawIOBase):
@@ -21,8 +24,8 @@ class Upload(io.RawIOBase):
     The interface server sends on as chunks are fetched, so no more than a few of them wait anywhere. Reading raises
     :exc:`~channels.exceptions.RequestTimeout` if a chunk takes longer than ``timeout`` seconds,
     :exc:`~channels.exceptions.RequestAborted` if the client has gone, and
-    :exc:`~channels.exceptions.RequestIncomplete` if a chunk is not the next one or the layer fails; ``failed`` is told
-    first, and nothing can be read behind it.
+    :exc:`~channels.exceptions.RequestIncomplete` if a chunk is not the next one, or if the layer fails for that long;
+    ``failed`` is told first, and nothing can be read behind it.
     """
 
     _reader: Reader | None = None
@@ -94,20 +97,28 @@ class Upload(io.RawIOBase):
         deadline = time.monotonic() + self._timeout
         remaining = self._timeout
         while True:
-            chunk = self._asked(remaining)
+            chunk, fault = self._asked(remaining)
             if chunk is not None:
                 return chunk
             remaining = deadline - time.monotonic()
             if remaining <= 0:
-                raise RequestTimeout
+                raise RequestTimeout if fault is None else self._broken(fault) from fault
 
-    def _asked(self, timeout: float) -> dict[str, Any] | None:
+    def _asked(self, timeout: float) -> tuple[dict[str, Any] | None, Exception | None]:
+        """Return a chunk if there is one, and what ails the layer, which may be back in time."""
         if self._reader is None:
             raise RequestIncomplete(f"the request was closed when {self._offset} bytes of its body had been read")
         try:
-            return self._reader.receive(timeout)
-        except Exception as error:  # what is read and not returned goes with it, and Django forgives OSError
-            raise RequestIncomplete(f"the layer failed behind byte {self._offset} of the body: {error}") from error
+            return self._reader.receive(timeout), None
+        except LayerUnavailable as error:
+            time.sleep(PAUSE)
+            return None, error
+        except Exception as error:
+            raise self._broken(error) from error
+
+    def _broken(self, fault: Exception) -> RequestIncomplete:
+        """Return what tells of ``fault``. It is no OSError: what is read is lost with it, and Django forgives those."""
+        return RequestIncomplete(f"the layer failed behind byte {self._offset} of the body: {fault}")
 
 
 _abandoned: SimpleQueue[Reader] = SimpleQueue()  # its put() may be called by a finalizer

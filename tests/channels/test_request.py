@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channel_layers.exceptions import AnswerLost, LayerUnavailable
+from channels import upload
 from channels.exceptions import RequestAborted, RequestIncomplete, RequestTimeout, ResponseLater
 from channels.request import AsgiRequest, environment, path_info_of
 from tests.stand_ins import Layer, ReplyChannel, message
@@ -369,12 +370,22 @@ def test_a_body_with_a_hole_is_no_body(offset: int) -> None:
     made.close()
 
 
+def test_a_body_goes_on_where_the_layer_is_back_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its reader goes on behind what it has returned."""
+    monkeypatch.setattr(upload, "PAUSE", 0)
+    faults = [LayerUnavailable("away"), AnswerLost("lost")]
+    layer = Layer([{"content": b"a", "more_content": True}, *faults, None, {"content": b"b"}])
+    assert request(layer, method="POST", body_channel="body?1").body == b"ab"
+
+
 @pytest.mark.parametrize("error", [LayerUnavailable("away"), AnswerLost("lost"), ValueError("no msgpack")])
-def test_a_body_is_not_read_on_behind_a_fault_of_the_layer(error: Exception) -> None:
+def test_a_body_is_not_read_on_behind_a_fault_of_the_layer(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was read before it is lost, and nobody may take the rest for the body or an empty form for the one sent.
 
     It is no OSError, which Django's check of CSRF tokens passes over.
     """
+    monkeypatch.setattr(upload, "PAUSE", 0)
+    monkeypatch.setattr(AsgiRequest, "body_receive_timeout", 0)
     form = b"text=" + b"a" * 20
     layer = Layer([{"content": form[:10], "more_content": True}, error, {"content": form[10:]}])
     made = request(layer, method="POST", body_channel="body?1", headers=[(b"content-type", FORM)])
@@ -393,11 +404,11 @@ def test_a_body_that_is_read_when_its_request_was_closed_is_incomplete() -> None
     """By who holds the raw stream."""
     made = request(Layer([{"content": b"a", "more_content": True}]), method="POST", body_channel="body?1")
     assert made.read(1) == b"a"
-    upload = made._upload
-    assert upload is not None
-    upload.leave()
+    body = made._upload
+    assert body is not None
+    body.leave()
     with pytest.raises(RequestIncomplete, match="closed when 1 bytes"):
-        upload.read(1)
+        body.read(1)
     made.close()
 
 
