@@ -259,7 +259,8 @@ class Exchange:
             self._server.loop.call_later(retry_delay(again.attempt), self._retry, again)
             return
         self._settled = True
-        self.upload.end()
+        if not self.channel:  # else somebody who answers later may read it still
+            self.upload.end()
         status = _OUTCOMES.get(done.outcome)
         if status is not None:
             self._fall_short(status, "")

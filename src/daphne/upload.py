@@ -94,7 +94,7 @@ class Upload:
             self._send(b"")
 
     def end(self) -> None:
-        """The consumer has ended: nobody is there to be told that the rest will not come."""
+        """The consumer has ended with its answer: nobody is there to be told that the rest will not come."""
         self._has_reader = False
 
     def settle(self, token: int) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from channel_layers.envelope import AGAIN
+from channel_layers.envelope import AGAIN, UNDECIDED
 from daphne.upload import CHUNK_SIZE, WINDOW
 from tests.daphne.serving import REQUEST, USUAL, Job, Rig, serving
 from tests.daphne.virtual_time import elapse, idle
@@ -165,6 +165,17 @@ async def test_a_client_that_leaves_behind_its_body_is_told_to_its_reader() -> N
         await idle()
         assert (await rig.job(job.content["body_channel"])).content == {"closed": True}
         job.end()
+
+
+async def test_a_client_that_leaves_is_told_to_who_answers_later() -> None:
+    """The consumer that had the request has ended, and has left its body to somebody else."""
+    async with serving(USUAL) as rig:
+        client, job = await begin(rig)
+        job.end(outcome=UNDECIDED)
+        await idle()
+        client.lose()
+        await idle()
+        assert (await rig.job(job.content["body_channel"])).content == {"closed": True}
 
 
 @pytest.mark.parametrize("size", [INLINE + 1, INLINE + 2])

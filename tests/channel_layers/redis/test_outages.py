@@ -419,8 +419,9 @@ def test_what_is_taken_behind_a_settle_survives_the_loss_of_its_answer(
         assert other.say([pack("LLEN", slot._commands.claims)]) == [0]
 
 
+@pytest.mark.parametrize("in_loop", [False, True])
 def test_a_slot_that_is_closed_without_a_server(
-    own_server: RedisServer, new_layer: NewLayer, caplog: pytest.LogCaptureFixture
+    own_server: RedisServer, new_layer: NewLayer, caplog: pytest.LogCaptureFixture, in_loop: bool
 ) -> None:
     """Its claims are counted here, and end on the server when its process is found dead."""
     layer = new_layer(timeout=0.1)
@@ -428,7 +429,10 @@ def test_a_slot_that_is_closed_without_a_server(
     slot = layer.open_slot()
     slot.take({"a": 1}, 1, 0)
     own_server.kill()
-    slot.close()
+    if in_loop:
+        asyncio.run(slot.aclose())
+    else:
+        slot.close()
     assert layer.losses.counts == {"worker died": 1}
     assert "could not give up its claims" in caplog.text
 
