@@ -15,6 +15,7 @@ from channel_layers.unread import Unread
 
 if TYPE_CHECKING:
     from channel_layers.base import BaseChannelLayer
+    from channel_layers.slot import Slot
 
 Received = tuple[str, dict[str, Any]] | tuple[None, None]
 
@@ -83,10 +84,24 @@ class Receiver:
         slot = self._layer.open_slot()
         try:
             taken = await slot.atake(_one_of_each(readable), 1, timeout)
-            await slot.asettle(dones_of(taken))
+            if taken:
+                await self._akeep(taken, slot)
         finally:
             await slot.aclose()
-        self._unpack(taken)
+
+    async def _akeep(self, taken: Sequence[Envelope], slot: Slot) -> None:
+        """Settle what was taken and keep it: for the next call, if this one is cancelled meanwhile."""
+
+        async def keep() -> None:
+            await slot.asettle(dones_of(taken))
+            self._unpack(taken)
+
+        keeping = asyncio.ensure_future(keep())
+        try:
+            await asyncio.shield(keeping)
+        except asyncio.CancelledError:
+            await asyncio.wait([keeping])
+            raise
 
     def _unpack(self, taken: Iterable[Envelope]) -> None:
         for envelope in taken:

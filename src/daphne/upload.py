@@ -32,6 +32,7 @@ class Upload:
         "_channel",
         "_ended",
         "_has_reader",
+        "_is_again",
         "_offset",
         "_owner",
         "_parts",
@@ -52,6 +53,7 @@ class Upload:
         self._token = REQUEST_TOKEN
         self._unread: dict[int, int] = {}
         self._ended = False
+        self._is_again = False
         self._has_reader = True
         self._offset = 0  # of the next chunk in the body
 
@@ -90,7 +92,13 @@ class Upload:
 
     def begin_again(self) -> None:
         """The consumer runs anew: what it has read comes no second time, and it is not to wait for that."""
-        if self._channel and self._ended and not self._unread:
+        self._is_again = True
+        self._send_end_again()
+
+    def _send_end_again(self) -> None:
+        """Send a chunk that is not the next one of a consumer that runs anew, once there are no others."""
+        if self._is_again and self._channel and self._ended and not self._unread:
+            self._is_again = False
             self._send(b"")
 
     def end(self) -> None:
@@ -101,6 +109,7 @@ class Upload:
         """The chunk ``token`` was read."""
         self._unread.pop(token, None)
         self.send_chunks()
+        self._send_end_again()
 
     def close(self) -> None:
         """The rest is of no use: what was not read is dropped, and whoever still reads it is told."""

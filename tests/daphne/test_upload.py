@@ -167,6 +167,20 @@ async def test_a_client_that_leaves_behind_its_body_is_told_to_its_reader() -> N
         job.end()
 
 
+async def test_a_consumer_that_runs_again_does_not_wait_where_the_last_was_still_reading() -> None:
+    """Its reader had asked ahead, and settles that only when it is closed."""
+    async with serving(USUAL) as rig:
+        client, job = await begin(rig, INLINE + 1)
+        chunk = await rig.job(job.content["body_channel"])
+        job.end(outcome=AGAIN)
+        await elapse(1)
+        again = await rig.job(REQUEST)
+        chunk.end()
+        assert (await rig.job(job.content["body_channel"])).content["offset"] == INLINE + 1
+        again.end_with(OK)
+        client.lose()
+
+
 async def test_a_client_that_leaves_is_told_to_who_answers_later() -> None:
     """The consumer that had the request has ended, and has left its body to somebody else."""
     async with serving(USUAL) as rig:

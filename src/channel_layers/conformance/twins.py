@@ -108,6 +108,26 @@ class TwinConformance(Harness):
 
         self.run(main())
 
+    def test_an_areceive_that_is_cancelled_late_loses_nothing(
+        self, layer: BaseChannelLayer, peer: BaseChannelLayer
+    ) -> None:
+        """Wherever it has come to with its message: another call gets that, or it has come to its end itself."""
+
+        async def main() -> None:
+            for steps in range(30):
+                await peer.asend("conformance.a", {"n": steps})
+                receiving = asyncio.create_task(layer.areceive(["conformance.a"], block=True))
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                receiving.cancel()
+                try:
+                    received = await receiving
+                except asyncio.CancelledError:
+                    received = await layer.areceive(["conformance.a"], block=True)
+                assert received == ("conformance.a", {"n": steps})
+
+        self.run(main())
+
     def test_a_cancelled_atake_takes_nothing(self, layer: BaseChannelLayer, peer: BaseChannelLayer) -> None:
         """A message that comes as its taker is cancelled goes to another slot, which may be waiting already."""
 

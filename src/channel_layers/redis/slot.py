@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from channel_layers.dead import count_orphans
 from channel_layers.envelope import Envelope
-from channel_layers.exceptions import LayerDeclined, LayerUnavailable, may_have_arrived
+from channel_layers.exceptions import AnswerLost, LayerDeclined, LayerUnavailable, may_have_arrived
 from channel_layers.redis import aside, dead, entries
 from channel_layers.redis.custody import RedisCustody, putting_back
 from channel_layers.redis.exchange import REST, Exchange, Request, Rest, arun, run
@@ -126,7 +126,9 @@ class RedisSlot(Slot):
 
     async def aclose(self) -> None:
         """As :meth:`close`; a call that is cancelled is carried out by itself."""
-        if self._may_hold_claims:
+        if self._begun is not None:  # by a thread
+            await asyncio.to_thread(self.close)
+        elif self._may_hold_claims:
             await asyncio.shield(self._aclosing())
         else:
             self._forget()
@@ -185,7 +187,7 @@ class RedisSlot(Slot):
             was_unheard = True  # until all that was claimed is known
             return (yield from self._claim(channels, reply))
         except LayerDeclined:
-            self._is_unheard = was_unheard
+            self._is_unheard = was_unheard or not at_once  # a wait may be declined and the take behind it not
             raise
         except LayerUnavailable as error:
             self._is_unheard = was_unheard or may_have_arrived(error)
@@ -328,12 +330,17 @@ class RedisSlot(Slot):
         if self._begun is not None:
             yield from self._take_begun(self._begun, time.monotonic())
         if self._is_unheard:
-            yield from self._look({}, 0, time.monotonic(), waiting=False)
+            yield from self._looking_once()
         if untouched := [envelope for envelope, _ in self._claimed[known:]]:
             yield from self._putting_back(untouched)
         if self._unconfirmed:  # what has ended is not to be delivered again
-            yield from self._look({}, 0, time.monotonic(), waiting=False)
+            yield from self._looking_once()
         yield from dead.giving_up(self._name, self._layer)
+
+    def _looking_once(self) -> Exchange[None]:
+        """Note what is claimed, as far as that can be heard."""
+        with suppress(AnswerLost):
+            yield from self._look({}, 0, time.monotonic(), waiting=False)
 
     def _interrupting(self) -> Exchange[None]:
         self._interrupted.set()

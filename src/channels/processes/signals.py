@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Final, Self
 
@@ -19,16 +20,18 @@ class StopSignals:
     """Signals that end this process: :meth:`wait` returns at the first, the second ends the process at once.
 
     Of ``numbers`` those that were ignored already, as with ``nohup``, are left so. ``ignored`` are others from here on.
-    For the main thread, which waits for bytes: a lock or a queue would miss what comes just before it blocks, until the
-    next signal.
+    For the main thread, which is woken by bytes: a lock or a queue would miss what comes just before it blocks, until
+    the next signal.
     """
 
     def __init__(self, numbers: Sequence[int] = STOPPING, ignored: Sequence[int] = ()) -> None:
         self._numbers = [n for n in numbers if n == signal.SIGTERM or signal.getsignal(n) is not signal.SIG_IGN]
         self._ignored = ignored
+        self._has_come = False
 
     def __enter__(self) -> Self:
         self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(True)  # sockets may have another default
         self._writer.setblocking(False)
         self._previous_writer = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         self._previous = {number: signal.signal(number, signal.SIG_IGN) for number in self._ignored}
@@ -45,13 +48,16 @@ class StopSignals:
         self._writer.close()
 
     def wait(self) -> None:
-        """Wait for the first signal."""
-        while self._reader.recv(1)[0] not in self._numbers:
-            pass
+        """Wait for the first signal. Bytes may be of others as well, also of those that a forked process gets."""
+        while not self._has_come:
+            self._reader.recv(1)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         for each in self._numbers:
             signal.signal(each, signal.SIG_DFL)
+        self._has_come = True
+        with suppress(BlockingIOError):  # then there are bytes
+            self._writer.send(b"\0")  # the one that signals write to may be another's by now
 
 
 async def run_with_signals(

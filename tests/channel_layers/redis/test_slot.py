@@ -10,7 +10,7 @@ import pytest
 
 from channel_layers import codec
 from channel_layers.envelope import EVENT, Envelope
-from channel_layers.exceptions import AnswerLost, LayerUnavailable
+from channel_layers.exceptions import AnswerLost, LayerDeclined, LayerUnavailable
 from channel_layers.redis import RedisChannelLayer
 from channel_layers.redis.connection import Connection
 from channel_layers.redis.entries import LONG
@@ -132,6 +132,51 @@ def test_a_slot_that_is_closed_in_a_loop_does_not_hold_that_up(layer: RedisChann
         await layer.aclose()
 
     asyncio.run(asyncio.wait_for(main(), PATIENCE))
+
+
+def test_what_is_claimed_behind_a_wait_that_was_declined_goes_back(
+    layer: RedisChannelLayer, slot: RedisSlot, server: RedisServer
+) -> None:
+    """An account may look and not wait: the server carries out the one and not the other."""
+    taking = slot._taking({"a": 1}, 1, PATIENCE)
+    wait, script = next(taking).said_in("")
+    assert b"BLPOP" in wait
+    layer.send("a", {"n": 1})
+    layer.say([script])
+    with pytest.raises(LayerDeclined):
+        taking.throw(LayerDeclined("NOPERM"))
+    slot.close()
+    assert layer.receive(["a"]) == ("a", {"n": 1})
+
+
+def test_a_second_answer_that_is_lost_leaves_no_claim(
+    layer: RedisChannelLayer, slot: RedisSlot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the slot has claimed and does not know of is then lost, and counted."""
+    layer.send("a", {"n": 1})
+    taking = slot._taking({"a": 1}, 1, 0)
+    layer.say(next(taking).said_in(""))
+    with pytest.raises(AnswerLost):
+        taking.throw(AnswerLost("no answer came"))
+    ask, lost = Connection.ask, iter([True])
+
+    def ask_in_vain_first(self: Connection, request: Request, patience: float | None = None) -> Replies:
+        if next(lost, False):
+            raise AnswerLost("no answer came")
+        return ask(self, request, patience)
+
+    monkeypatch.setattr(Connection, "ask", ask_in_vain_first)
+    slot.close()
+    assert layer.say([pack("EXISTS", slot._commands.claims)]) == [0]
+    assert slot._layer.losses.counts == {"worker died": 1}
+
+
+def test_a_take_that_was_begun_may_be_closed_in_a_loop(layer: RedisChannelLayer, slot: RedisSlot) -> None:
+    """The thread's connection tells what it has claimed."""
+    assert slot.settle_before_take([], {"a": 1}, 1, PATIENCE) == []
+    layer.send("a", {"n": 1})
+    asyncio.run(asyncio.wait_for(slot.aclose(), PATIENCE))
+    assert layer.receive(["a"]) == ("a", {"n": 1})
 
 
 @pytest.mark.parametrize("size", [1, LONG])

@@ -6,9 +6,11 @@ import asyncio
 import os
 import pty
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -60,6 +62,41 @@ def test_a_signal_that_does_not_interrupt_the_wait_ends_it() -> None:
         ended.set()
         thread.join()
     assert not missed.is_set()
+
+
+def test_what_others_are_woken_by_does_not_end_the_wait() -> None:
+    """A forked process writes to the same socket when a signal comes to it, and a handler of the project's is heard."""
+    heard: list[int] = []
+
+    def hear(number: int, frame: object) -> None:
+        heard.append(number)
+        signal.raise_signal(signal.SIGTERM)
+
+    previous = signal.signal(signal.SIGALRM, hear)
+    socket.setdefaulttimeout(0.001)  # a project may have one
+    try:
+        with StopSignals() as signals:
+            signals._writer.send(bytes([signal.SIGTERM]))
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            signals.wait()
+    finally:
+        socket.setdefaulttimeout(None)
+        signal.signal(signal.SIGALRM, previous)
+    assert heard == [signal.SIGALRM]
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+def test_a_signal_ends_the_wait_whatever_became_of_its_byte(is_full: bool) -> None:
+    """Another may have taken the place that signals write to; others may have left no room."""
+    with StopSignals() as signals:
+        if is_full:
+            with suppress(BlockingIOError):
+                while signals._writer.send(bytes([signal.SIGALRM])):
+                    pass
+        else:
+            signal.set_wakeup_fd(-1)
+        signal.raise_signal(signal.SIGTERM)
+        signals.wait()
 
 
 def test_what_was_ignored_is_ignored() -> None:
