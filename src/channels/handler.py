@@ -121,11 +121,12 @@ class AsgiHandler(BaseHandler):
         try:
             return self.get_response(request)
         except BaseException as error:  # the error page itself has failed, and nobody further up could answer
-            request.close()
             if settings.DEBUG_PROPAGATE_EXCEPTIONS or not isinstance(error, Exception):
+                request.close()
                 request_finished.send(sender=type(self))  # there is no response that would, when it is closed
                 raise
             logger.exception("Internal Server Error: %s", request.path, extra={"status_code": 500, "request": request})
+            request.close()  # only now: who reports the error may read the form
             text = traceback.format_exc() if settings.DEBUG else "Internal Server Error"
             return HttpResponseServerError(text, content_type="text/plain")
 

@@ -14,6 +14,7 @@ from channels.exceptions import RequestAborted, RequestIncomplete, RequestTimeou
 if TYPE_CHECKING:
     from channel_layers.reader import Reader
     from channels.channel import Layer
+
 PAUSE: Final = 0.1
 """Seconds before a layer that fails is asked again."""
 
@@ -89,7 +90,10 @@ class Upload(io.RawIOBase):
             raise RequestAborted
         offset = chunk.get("offset", self._offset)  # not every server tells it
         if offset != self._offset:
-            raise RequestIncomplete(f"the body goes on at byte {offset} and was read up to {self._offset}")
+            raise RequestIncomplete(
+                f"the body goes on at byte {offset} and was read up to {self._offset}: the layer has lost what is "
+                "between, or an earlier run of the consumer has read it; the client has to send the request again"
+            )
         return chunk
 
     def _received(self) -> dict[str, Any]:
@@ -107,7 +111,8 @@ class Upload(io.RawIOBase):
     def _asked(self, timeout: float) -> tuple[dict[str, Any] | None, Exception | None]:
         """Return a chunk if there is one, and what ails the layer, which may be back in time."""
         if self._reader is None:
-            raise RequestIncomplete(f"the request was closed when {self._offset} bytes of its body had been read")
+            text = f"the request was closed when {self._offset} bytes of its body had been read: read it before that"
+            raise RequestIncomplete(text)
         try:
             return self._reader.receive(timeout), None
         except LayerUnavailable as error:
@@ -118,7 +123,8 @@ class Upload(io.RawIOBase):
 
     def _broken(self, fault: Exception) -> RequestIncomplete:
         """Return what tells of ``fault``. It is no OSError: what is read is lost with it, and Django forgives those."""
-        return RequestIncomplete(f"the layer failed behind byte {self._offset} of the body: {fault}")
+        at = f"the layer failed behind byte {self._offset} of the body"
+        return RequestIncomplete(f"{at}, and the client has to send the request again: {fault}")
 
 
 _abandoned: SimpleQueue[Reader] = SimpleQueue()  # its put() may be called by a finalizer

@@ -567,6 +567,31 @@ def test_a_request_whose_view_ends_its_thread_is_closed(answer: Answer) -> None:
     assert not layer.is_open
 
 
+def test_who_reports_that_the_error_page_has_failed_may_read_the_form(answer: Answer) -> None:
+    """As the mail to the admins does; the request is closed behind that."""
+    layer = Layer([{"content": b"a=1"}])
+    read: list[str] = []
+
+    class Failing(AsgiHandler):
+        def get_response(self, request: HttpRequest) -> HttpResponseBase:
+            raise ValueError("in the error page")
+
+    class Report(logging.Handler):
+        def emit(self, record: Any) -> None:
+            read.append(record.request.POST["a"])
+
+    form = [(b"content-type", b"application/x-www-form-urlencoded")]
+    content = {"method": "POST", "path": "/", "headers": form, "body_channel": "body?1"}
+    report, logger = Report(), logging.getLogger("django.request")
+    logger.addHandler(report)
+    try:
+        (reply,) = Failing()(message(content=content, channel_layer=layer))
+    finally:
+        logger.removeHandler(report)
+    assert (reply["status"], read) == (500, ["1"])
+    assert not layer.is_open
+
+
 def test_slow_upload_is_408(answer: Answer) -> None:
     """The client is told, in a few words."""
     (first, *_) = answer(raising(RequestTimeout()), handler=AsgiHandler)

@@ -90,8 +90,8 @@ class Queues:
         now = self._clock()
         while queue and queue[0].time < now - self._lifetime(queue[0]):
             gone = queue.popleft()
-            limit = self._lifetime(gone)
-            if gone.kind == MESSAGE or not gone.owner:  # else it is of a body whose reader has gone
+            if not _is_of_connection(gone):  # else it is of a body whose reader has gone
+                limit = self._lifetime(gone)
                 self._losses.note("expired", f"a message on {gone.target!r} was not taken within {limit} s")
 
     def _full(self, channel: str, queue: Sequence[Envelope]) -> ChannelFull:
@@ -101,6 +101,10 @@ class Queues:
 
     def _lifetime(self, envelope: Envelope) -> float:
         """Return how many seconds an entry may wait: an event stays with its connection, a chunk goes in the end."""
-        if envelope.kind == MESSAGE or not envelope.owner:
-            return math.inf if envelope.target in self.kept else self._expiry
-        return LIFETIME if "?" in envelope.target else math.inf
+        if _is_of_connection(envelope):
+            return LIFETIME if "?" in envelope.target else math.inf
+        return math.inf if envelope.target in self.kept else self._expiry
+
+
+def _is_of_connection(envelope: Envelope) -> bool:
+    return envelope.kind != MESSAGE and bool(envelope.owner)

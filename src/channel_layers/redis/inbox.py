@@ -28,6 +28,7 @@ from channel_layers.redis.connection import Connection
 from channel_layers.redis.exchange import Conversation, Exchange, Request, run
 from channel_layers.redis.link import Link
 from channel_layers.redis.loop_connection import LoopConnection
+from channel_layers.redis.own_connections import OwnConnections
 from channel_layers.redis.protocol import Argument, pack
 from channel_layers.redis.remains import Remains
 from channel_layers.redis.scripts import APPEND, OPEN, REGISTER, TRIM, UNREGISTER
@@ -70,8 +71,7 @@ class RedisInbox(Inbox):
         self._reading: LoopConnection | None = None
         self._arrived: list[Envelope] = []
         self._waiter: asyncio.Future[None] | None = None
-        self._connection: Connection | None = None
-        self._loop_connection: LoopConnection | None = None
+        self._connections = OwnConnections(layer.connections, self._prepare)
 
     def opening(self, *, leaves_mark: bool = False) -> bytes:
         """Return the command that makes sure of the inbox; its reader finds a mark if it had to be made again."""
@@ -103,7 +103,7 @@ class RedisInbox(Inbox):
         self._layer.say_if_possible([*groups, pack("UNLINK", *own)])
         self._layer.inbox_closed(self)
         self._reading = None
-        self._give_back()
+        self._connections.give_back()
 
     def members_to_be(self, group: str, waiting: Sequence[Any]) -> list[str]:
         """Return the members of ``group`` as they are once the entries in ``waiting`` are read."""
@@ -120,7 +120,7 @@ class RedisInbox(Inbox):
 
     def _read(self, timeout: float | None) -> list[Envelope]:
         deadline = None if timeout is None else time.monotonic() + timeout
-        connection = self._lent()
+        connection = self._connections.blocking()
         while True:
             left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
             try:
@@ -146,7 +146,7 @@ class RedisInbox(Inbox):
         return arrived
 
     def _begin_reading(self) -> None:
-        connection = self._reading = self._alent()
+        connection = self._reading = self._connections.of_loop()
         Conversation(self._steps(None), connection.say, partial(self._read_ended, connection)).begin()
 
     def _read_ended(
@@ -315,26 +315,9 @@ class RedisInbox(Inbox):
         groups = (REGISTER.call([keys.group(group)], self.name) for group in self._members)
         return [self.opening(), *groups, *self._keeping(self._sessions)]
 
-    def _lent(self) -> Connection:
-        if self._connection is None:
-            self._connection = self._layer.connections.lend()
-            self._connection.welcome, self._connection.flushed = self._welcome, self.reannounce
-            self._run = self._run or self._connection.run
-        return self._connection
-
-    def _alent(self) -> LoopConnection:
-        if self._loop_connection is None or self._loop_connection.loop is not asyncio.get_running_loop():
-            self._loop_connection = self._layer.connections.alend()
-            self._loop_connection.welcome, self._loop_connection.flushed = self._welcome, self.reannounce
-            self._run = self._run or self._loop_connection.run
-        return self._loop_connection
-
-    def _give_back(self) -> None:
-        if self._connection is not None:
-            self._layer.connections.take_back(self._connection)
-        if self._loop_connection is not None:
-            self._layer.connections.atake_back(self._loop_connection)
-        self._connection = self._loop_connection = None
+    def _prepare(self, connection: Connection | LoopConnection) -> None:
+        connection.welcome, connection.flushed = self._welcome, self.reannounce
+        self._run = self._run or connection.run
 
 
 def is_in_loop() -> bool:

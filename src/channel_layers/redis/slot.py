@@ -22,16 +22,18 @@ from channel_layers.dead import count_orphans
 from channel_layers.envelope import Envelope
 from channel_layers.exceptions import AnswerLost, LayerDeclined, LayerUnavailable, may_have_arrived
 from channel_layers.redis import aside, dead, entries
+from channel_layers.redis.connection import Connection
 from channel_layers.redis.custody import RedisCustody, putting_back
 from channel_layers.redis.exchange import REST, Exchange, Request, Rest, arun, run
+from channel_layers.redis.own_connections import OwnConnections
 from channel_layers.redis.scripts import HAND_OVER
-from channel_layers.redis.slot_commands import SlotCommands
-from channel_layers.redis.slot_connections import SlotConnections
+from channel_layers.redis.slot_commands import SlotCommands, end_of
 from channel_layers.redis.writer import Claim
 from channel_layers.slot import Custody, Refused, Slot
 
 if TYPE_CHECKING:
     from channel_layers.redis.layer import RedisChannelLayer
+    from channel_layers.redis.loop_connection import LoopConnection
 
 logger = logging.getLogger("channel_layers")
 
@@ -59,17 +61,17 @@ class RedisSlot(Slot):
         self._interrupted = threading.Event()
         self._waiting = False
         self._begun: Begun | None = None
-        self._lent = SlotConnections(layer.connections, self._interrupted.wait)
+        self._connections = OwnConnections(layer.connections, self._prepare)
 
     def take(self, wants: Mapping[str, int], limit: int, timeout: float | None = None) -> list[Envelope]:
         """Claim messages; see :meth:`channel_layers.slot.Slot.take`. Outlasts an outage of the layer."""
-        return run(self._taking(wants, limit, timeout), self._lent.blocking().ask)
+        return run(self._taking(wants, limit, timeout), self._connections.blocking().ask)
 
     async def atake(self, wants: Mapping[str, int], limit: int, timeout: float | None = None) -> list[Envelope]:
         """As :meth:`take`; a call that is cancelled takes nothing."""
         if self._begun is not None:
             raise RuntimeError("settle_before_take() has begun a take in this thread: call take(), and not atake()")
-        connection = self._lent.of_loop()
+        connection = self._connections.of_loop()
         taking = asyncio.ensure_future(arun(self._taking(wants, limit, timeout), connection.say))
         try:
             return await asyncio.shield(taking)
@@ -85,29 +87,29 @@ class RedisSlot(Slot):
         """Write ``envelopes`` and end every claim, in one write."""
         if not envelopes and not self._claimed:
             return []
-        return run(self._settling(envelopes), self._lent.blocking().ask)
+        return run(self._settling(envelopes), self._connections.blocking().ask)
 
     async def asettle(self, envelopes: Sequence[Envelope]) -> list[Refused]:
         """As :meth:`settle`."""
         if not envelopes and not self._claimed:
             return []
-        return await arun(self._settling(envelopes), self._lent.of_loop().say)
+        return await arun(self._settling(envelopes), self._connections.of_loop().say)
 
     def settle_before_take(
         self, envelopes: Sequence[Envelope], wants: Mapping[str, int], limit: int, timeout: float | None = None
     ) -> list[Refused]:
         """As :meth:`settle`, and begin the next take in the same write."""
-        return run(self._settling_before_take(envelopes, wants, limit, timeout), self._lent.blocking().ask)
+        return run(self._settling_before_take(envelopes, wants, limit, timeout), self._connections.blocking().ask)
 
     def put_back(self, envelopes: Sequence[Envelope]) -> None:
         """Return claimed messages to the head of their queues, in their old order."""
         if envelopes:
-            run(self._putting_back(envelopes), self._lent.blocking().ask)
+            run(self._putting_back(envelopes), self._connections.blocking().ask)
 
     def hand_over(self, envelopes: Sequence[Envelope], custody: Custody) -> None:
         """Let ``custody`` hold the claims of ``envelopes``."""
         assert isinstance(custody, RedisCustody)
-        run(self._handing_over(envelopes, custody), self._lent.blocking().ask)
+        run(self._handing_over(envelopes, custody), self._connections.blocking().ask)
 
     def interrupt(self) -> None:
         """Make a take that waits, or else the next one, return at once."""
@@ -119,7 +121,7 @@ class RedisSlot(Slot):
         """Give the slot up; what it had claimed and not settled is lost, and counted, or delivered again."""
         try:
             if self._may_hold_claims:
-                run(self._closing(), self._lent.blocking().ask)
+                run(self._closing(), self._connections.blocking().ask)
         except LayerUnavailable:
             self._leave_claims()
         self._forget()
@@ -135,7 +137,7 @@ class RedisSlot(Slot):
 
     async def _aclosing(self) -> None:
         try:
-            await arun(self._closing(), self._lent.of_loop().say)
+            await arun(self._closing(), self._connections.of_loop().say)
         except LayerUnavailable:
             self._leave_claims()
         self._forget()
@@ -146,7 +148,7 @@ class RedisSlot(Slot):
 
     def _forget(self) -> None:
         self._claimed, self._unconfirmed, self._begun, self._is_unheard = [], [], None, False
-        self._lent.give_back()
+        self._connections.give_back()
 
     def _leave_claims(self) -> None:
         """Count them as lost; they end when this process is found dead."""
@@ -234,7 +236,7 @@ class RedisSlot(Slot):
             elements = yield from dead.readable(elements, self._commands.claims, self._name, self._layer)
             taken = list(map(entries.read_element, elements))
         self._found_nothing = not taken
-        run = self._lent.run
+        run = self._connections.run
         if {envelope.run for envelope in taken} <= {run, ""}:
             self._claimed += zip(taken, elements, strict=True)
             self._is_unheard = False
@@ -349,3 +351,8 @@ class RedisSlot(Slot):
     def _ring(self) -> None:
         """End the wait for the bells."""
         self._layer.say_if_possible(self._commands.ring())
+
+    def _prepare(self, connection: Connection | LoopConnection) -> None:
+        connection.welcome = lambda link: end_of(connection.lost, link)
+        if isinstance(connection, Connection):
+            connection.pause = self._interrupted.wait

@@ -12,6 +12,7 @@ from channel_layers.redis.scripts import RELEASE, TAKE
 
 if TYPE_CHECKING:
     from channel_layers.redis.layer import RedisChannelLayer
+    from channel_layers.redis.link import Link
 
 Wants: TypeAlias = tuple[tuple[str, int], ...]
 """Channels, and how many messages of each."""
@@ -81,3 +82,13 @@ class SlotCommands:
         elements = [element for _, element in reversed(claimed)]
         now = struct.pack(">d", self._layer.clock())
         return [pack("LPUSH", self.claims, *elements), pack("HSET", self._layer.keys.slots, self._name, now)]
+
+
+def end_of(lost: Link | None, link: Link) -> list[bytes]:
+    """Return what ends by ``link`` a link that the server may not know to be lost, and that may still take.
+
+    Another run of the server has given its number to somebody else. Numbers grow, and tell so where runs are not told.
+    """
+    if lost is None or lost.run != link.run or not 0 < lost.client_id < link.client_id:
+        return []
+    return [pack("CLIENT", "KILL", "ID", lost.client_id)]

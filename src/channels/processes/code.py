@@ -50,16 +50,13 @@ class CodeWatch:
         ticks = self._reloader.tick()
         next(ticks)  # now every file has been looked at once
         for path in self._reloader.watched_files(include_globs=False):
-            if self._since < (when := changed_at(path)) <= time.time():
-                self._tell_unseen(when, path, is_early=when <= begun)
+            when = changed_at(path)
+            if begun < when <= time.time():
+                self._notify(path)
+            elif self._since < when <= begun:
+                self._early(when, path)
         while not self._reloader.should_stop:
             next(ticks)
-
-    def _tell_unseen(self, when: float, path: Path, *, is_early: bool) -> None:
-        if is_early:
-            self._early(when, path)
-        else:
-            self._notify(path)
 
     def _notify(self, path: str | os.PathLike[str]) -> None:
         results: list[tuple[Any, Any]] = autoreload.file_changed.send(sender=self._reloader, file_path=Path(path))

@@ -47,7 +47,7 @@ def test_what_is_under_way_ends_before_its_connection(
 
 def layer_connection(slot: object) -> Connection:
     """Return the connection of a slot."""
-    connection: Connection = slot._lent._blocking  # type: ignore[attr-defined]  # no other way to tell it
+    connection: Connection = slot._connections._blocking  # type: ignore[attr-defined]  # no other way to tell it
     return connection
 
 

@@ -107,7 +107,7 @@ def test_what_was_read_is_not_read_again_from_a_server_that_has_begun_anew(
         if n == 4:
             assert numbers(inbox.receive(0)) == [*range(5)]
     assert length(layer, inbox) == READ_SIZE + 5
-    connection = inbox._lent()
+    connection = inbox._connections.blocking()
     connection.close()
     inbox._run = "another"
     assert numbers(inbox.receive(0)) == [*range(5, READ_SIZE)]

@@ -20,7 +20,7 @@ from channel_layers.exceptions import AnswerLost, LayerUnavailable
 from channel_layers.inbox import Inbox
 from channel_layers.redis import RedisChannelLayer, connection, connector
 from channel_layers.redis.protocol import pack
-from channel_layers.redis.slot_connections import end_of
+from channel_layers.redis.slot_commands import end_of
 from channel_layers.registry import Announcement
 from channel_layers.slot import Slot
 from tests.channel_layers.redis.server import RedisServer, auntil, until

@@ -134,9 +134,7 @@ def test_a_slot_that_is_closed_in_a_loop_does_not_hold_that_up(layer: RedisChann
     asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
 
-def test_what_is_claimed_behind_a_wait_that_was_declined_goes_back(
-    layer: RedisChannelLayer, slot: RedisSlot, server: RedisServer
-) -> None:
+def test_what_is_claimed_behind_a_wait_that_was_declined_goes_back(layer: RedisChannelLayer, slot: RedisSlot) -> None:
     """An account may look and not wait: the server carries out the one and not the other."""
     taking = slot._taking({"a": 1}, 1, PATIENCE)
     wait, script = next(taking).said_in("")
@@ -299,8 +297,8 @@ def test_a_take_that_was_begun_survives_its_connection(layer: RedisChannelLayer,
     assert slot.settle_before_take([], {"a": 1}, 1) == []
     layer.send("a", {"n": 1})
     until(lambda: layer.say([pack("LLEN", slot._commands.claims)]) == [1])
-    assert slot._lent._blocking is not None
-    slot._lent._blocking.close()
+    assert slot._connections._blocking is not None
+    slot._connections._blocking.close()
     if closes:
         slot.close()
         assert layer.receive(["a"]) == ("a", {"n": 1})
@@ -338,9 +336,9 @@ def test_many_answers_are_read_as_they_come(layer: RedisChannelLayer, slot: Redi
     """What is behind them could be too short to wake whoever waits for more than them."""
     messages = [layer.message(f"to{n}", {}) for n in range(MAX_SHORT + 1)]
     assert slot.settle_before_take(messages, {"a": 1}, 1) == []
-    assert slot._lent._blocking is not None
-    assert slot._lent._blocking._link is not None
-    assert slot._lent._blocking._link._low_water == 1
+    assert slot._connections._blocking is not None
+    assert slot._connections._blocking._link is not None
+    assert slot._connections._blocking._link._low_water == 1
     assert slot.take({"a": 1}, 1, 0) == []
 
 
