@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from asgiref.sync import iscoroutinefunction
 from django.core.exceptions import PermissionDenied
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.signals import got_request_exception, request_finished, request_started
 from django.http import (
     FileResponse,
@@ -24,6 +25,7 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.test import override_settings
 from django.urls import path, reverse
+from django.utils.datastructures import MultiValueDict
 from django.views.decorators.csrf import csrf_exempt
 from hypothesis import given
 from hypothesis import strategies as st
@@ -567,29 +569,27 @@ def test_a_request_whose_view_ends_its_thread_is_closed(answer: Answer) -> None:
     assert not layer.is_open
 
 
-def test_who_reports_that_the_error_page_has_failed_may_read_the_form(answer: Answer) -> None:
+def test_who_reports_that_the_error_page_has_failed_may_read_its_files(answer: Answer) -> None:
     """As the mail to the admins does; the request is closed behind that."""
-    layer = Layer([{"content": b"a=1"}])
-    read: list[str] = []
+    file = SimpleUploadedFile("notes.txt", b"notes")
+    read: list[bytes] = []
 
     class Failing(AsgiHandler):
         def get_response(self, request: HttpRequest) -> HttpResponseBase:
+            vars(request)["_files"] = MultiValueDict({"file": [file]})
             raise ValueError("in the error page")
 
     class Report(logging.Handler):
         def emit(self, record: Any) -> None:
-            read.append(record.request.POST["a"])
+            read.append(record.request.FILES["file"].read())
 
-    form = [(b"content-type", b"application/x-www-form-urlencoded")]
-    content = {"method": "POST", "path": "/", "headers": form, "body_channel": "body?1"}
     report, logger = Report(), logging.getLogger("django.request")
     logger.addHandler(report)
     try:
-        (reply,) = Failing()(message(content=content, channel_layer=layer))
+        (reply,) = Failing()(request())
     finally:
         logger.removeHandler(report)
-    assert (reply["status"], read) == (500, ["1"])
-    assert not layer.is_open
+    assert (reply["status"], read, file.closed) == (500, [b"notes"], True)
 
 
 def test_slow_upload_is_408(answer: Answer) -> None:
